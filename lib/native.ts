@@ -105,6 +105,12 @@ type NativeEvaluate = (
   onProgress: (done: number) => void,
 ) => Promise<Omit<Evaluation, "perClass"> & { perClass: Omit<ClassScore, "name">[] }>;
 
+/** A file, or the index of shards and these. */
+export type NativeWeightsPath = string | readonly [index: string, ...shards: string[]];
+
+/** `names`: of each entry of the file in the network, or `null`; empty if all are as stored. */
+export type NativeMatch = ArchitectureMatch & { readonly names: readonly (string | null)[] };
+
 /** A file by the names and shapes of its entries. */
 export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
   readonly detector: {
@@ -129,11 +135,13 @@ export interface NativeModel extends Disposable {
   stateDict(names?: StateNames): Promise<NativeEntries>;
   loadStateDict(entries: NativeEntries, strict: boolean, names?: StateNames): Promise<LoadReport>;
   save(path: string, metadata: Metadata, names?: StateNames): Promise<void>;
-  load(path: string, strict: boolean, key: string): Promise<LoadReport>;
+  load(path: NativeWeightsPath, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
   task(): TaskInfo;
   /** Of detectors alone, as all below. */
-  loadDetector(path: string, options: { strict: boolean; key?: string | undefined; part: "all" | "body" }): Promise<
+  loadDetector(path: NativeWeightsPath,
+    options: { strict: boolean; key?: string | undefined; part: "all" | "body" }
+  ): Promise<
     LoadReport & { unused: string[] }
   >;
   detect(images: TensorTree,
@@ -282,12 +290,13 @@ export interface Addon {
   tensorFrom(values: TensorValues, shape: readonly number[], dtype: DType): NativeTensor;
   newStopFlag(): NativeStopFlag;
   createModel(options: object): Promise<NativeModel>;
-  readWeightsInfo(path: string, options: WeightsChoice): Promise<NativeWeightsInfo>;
-  matchWeights(path: string,
-    options: WeightsChoice & { detection?: object | undefined }): Promise<ArchitectureMatch | null>;
-  readStateDict(path: string, options: WeightsChoice): Promise<{ entries: NativeEntries; metadata: Metadata }>;
+  readWeightsInfo(path: NativeWeightsPath, options: WeightsChoice): Promise<NativeWeightsInfo>;
+  matchWeights(path: NativeWeightsPath,
+    options: WeightsChoice & { detection?: object | undefined }): Promise<NativeMatch | null>;
+  readStateDict(path: NativeWeightsPath,
+    options: WeightsChoice): Promise<{ entries: NativeEntries; metadata: Metadata }>;
   writeStateDict(path: string, entries: NativeEntries, metadata: Metadata): Promise<void>;
-  convertWeights(from: string, to: string, options: WeightsChoice & { dtype?: string | undefined },
+  convertWeights(from: NativeWeightsPath, to: string, options: WeightsChoice & { dtype?: string | undefined },
     metadata: Metadata): Promise<number>;
   loadDataset(source: object): Promise<NativeDataset>;
   newBatchQueue(options: object): NativeBatchQueue;

@@ -1,6 +1,7 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
 import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../config/schemas/detection/detector.js";
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
+import { weightsFiles } from "../config/weights-path.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeWeightsInfo } from "../native.js";
 import { CATEGORY_IDS_KEY, classNamesIn, storedIn } from "./metadata.js";
@@ -37,7 +38,7 @@ const StoredSwitches = DetectorSwitches
  * @throws ReviewKdError as `readWeightsInfo`.
  */
 export async function readDetectorFile(path: string, key: string | undefined): Promise<DetectorFile> {
-  const info = await addon().readWeightsInfo(path, { key });
+  const info = await addon().readWeightsInfo(await weightsFiles(path), { key });
   const described = await describe(path, info);
   return { ...described, isFlavorKnown: described.flavor === "detectron2" || DETECTOR_METADATA.flavor in info.metadata,
     classNames: classNamesIn(info.metadata), detector: savedDetector(info.metadata["model"]) };

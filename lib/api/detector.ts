@@ -6,6 +6,7 @@ import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsI
   type LoadOptionsInput } from "../config/schemas/weights.js";
 import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
+import { weightsFiles } from "../config/weights-path.js";
 import type { Dataset } from "./dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
@@ -174,7 +175,7 @@ export class Detector extends Network {
 
   async #load({ path, file, part, options }: DetectorSource): Promise<DetectorLoadReport> {
     const { norm, normEps = 0 } = this.detection;
-    const report = await this.native.loadDetector(path, { ...options, part });
+    const report = await this.native.loadDetector(await weightsFiles(path), { ...options, part });
     if (part === "all" && file.numClasses === this.numClasses) {
       // Ids belong to their names: a file with names alone has no use for earlier ids.
       this.#categoryIds = file.categoryIds ?? (file.classNames === null ? this.#categoryIds : null);

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
-import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
+import { WeightsChoice, type LoadOptionsInput, type LoadReport, type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
 import { parse } from "../config/validation.js";
+import { weightsFiles } from "../config/weights-path.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classNamesIn } from "./metadata.js";
@@ -33,6 +34,18 @@ const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
  * {@link createModel}.
  */
 export class Model extends Network {
+  #loadReport: LoadReport | null = null;
+
+  /** What the last file that was loaded has of the network and besides; `null` if none was. */
+  get loadReport(): LoadReport | null {
+    return this.#loadReport;
+  }
+
+  override async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
+    this.#loadReport = await super.load(path, options);
+    return this.#loadReport;
+  }
+
   /**
    * Runs the network without gradients.
    *
@@ -69,7 +82,11 @@ export const TRAINING_METADATA = { progress: "fit", config: "config", configHash
  * ```
  */
 export async function createModel(name: string, options: ModelOptionsInput = {}): Promise<Model> {
-  const { weights, ...rest } = parse(ModelOptions, options, "model options");
+  const { weights, key, strict, ...rest } = parse(ModelOptions, options, "model options");
+  if (weights === undefined && key !== undefined) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid model options: expected key with weights, received "${key}" alone. Pass \`weights\`.`);
+  }
   const parsedName = parse(z.string(), name, "model name");
   const native = addon().createModel({ ...rest, name: parsedName }).catch((error: unknown) => {
     throw explainUnknown(error, parsedName);
@@ -77,7 +94,7 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   const model = new Model(await native);
   if (weights === undefined) return model;
   try {
-    await model.load(weights);
+    await model.load(weights, { key, strict });
   } catch (error) {
     model.dispose();
     throw error;
@@ -113,6 +130,6 @@ export function listDetectors(): string[] {
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  */
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
-  const info = await addon().readWeightsInfo(path, parse(WeightsChoice, options, "options"));
+  const info = await addon().readWeightsInfo(await weightsFiles(path), parse(WeightsChoice, options, "options"));
   return { ...info, classNames: classNamesIn(info.metadata), detector: await detectorInfoOf(path, info) };
 }

@@ -11,6 +11,7 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { assertObject, parse } from "../config/validation.js";
+import { weightsFiles } from "../config/weights-path.js";
 import { ReviewKdError } from "../errors.js";
 import { NativeObject } from "./native-object.js";
 import { registryTask } from "./task.js";
@@ -124,9 +125,10 @@ export abstract class Network extends NativeObject<NativeModel> {
 
   /**
    * Reads parameters from a `.safetensors` file, one written by `torch.save` or a pickle of NumPy arrays as
-   * detectron2's; the format is detected from the content. A state dict may be nested in a dictionary with other
-   * entries, and its names may begin with `module.`, `_orig_mod.`, `model.` or `student.`. Nothing in a file is
-   * executed.
+   * detectron2's; the format is detected from the content. An index of shards (`*.index.json`) stands for all of them. A
+   * state dict may be nested in a dictionary with other entries, or be that of a whole module; its names may have
+   * anything in front of them that is the same for the whole network, such as `module.` or `net.`, or be those of Hugging
+   * Face's transformers or timm. Nothing in a file is executed.
    *
    * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
    * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,
@@ -134,7 +136,7 @@ export abstract class Network extends NativeObject<NativeModel> {
    */
   async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const { strict, key } = parse(LoadOptions, options, "load options");
-    return this.native.load(path, strict, key ?? "");
+    return this.native.load(await weightsFiles(path), strict, key ?? "");
   }
 
   /**

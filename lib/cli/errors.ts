@@ -29,9 +29,21 @@ export function answeredExitCode(error: unknown): number | undefined {
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
+/** Options that errors of the API propose, and their flags. */
+const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
+  [/`(?:model\.)?key`/g, "--key NAME"],
+  [/`(teacher|student)\.key`/g, "--$1-key NAME"],
+  [/`(?:(?:model|student)\.)?strict: false`/g, "--no-strict"],
+];
+
+function withFlags(message: string): string {
+  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), message);
+}
+
 /** @param command - whose help explains a wrong use. */
 export function describeError(error: unknown, command = "reviewkd"): ErrorReport {
-  if (isReviewKdError(error)) return { code: error.code, message: error.message, exitCode: exitCodeOf(error.code) };
+  if (isReviewKdError(error))
+    return { code: error.code, message: withFlags(error.message), exitCode: exitCodeOf(error.code) };
   if (error instanceof CommanderError) {
     return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, command), exitCode: EXIT.usage };
   }

@@ -1,17 +1,18 @@
-import { inspectWeights, ReviewKdError } from "../index.js";
+import { inspectWeights, ReviewKdError, type WeightsChoice } from "../index.js";
 
 /**
  * The name of the network whose weights a file has.
  *
  * @param given - by the user, which has precedence.
  * @param metadata - of the file.
+ * @param choice - of one of its state dicts.
  * @throws ReviewKdError `INVALID_ARGUMENT` if neither has it, with the name of the network that the file fits.
  */
 export async function networkName(weights: string, given: string | undefined,
-  metadata: Readonly<Record<string, string>>): Promise<string> {
+  metadata: Readonly<Record<string, string>>, choice: WeightsChoice = {}): Promise<string> {
   const name = given ?? metadata["model"];
   if (name !== undefined) return name;
-  const { fit } = await inspectWeights(weights);
+  const { fit } = await inspectWeights(weights, choice);
   const proposal = fit === null || fit.matching < fit.entries ? "--model NAME"
     : `--model ${fit.name}, which it fits`;
   throw new ReviewKdError("INVALID_ARGUMENT",

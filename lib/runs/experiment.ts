@@ -1,4 +1,5 @@
 import { parseRunConfig } from "../config/config-file.js";
+import { adviceFor, type NetworkRole } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
@@ -68,14 +69,28 @@ async function* loading({ data }: RunConfig, signal: AbortSignal | undefined): A
 }
 
 /** Creates a network for a data set. A session moves it to its device; `device` is for use without one. */
-export async function buildModel({ name, weights, ...own }: NetworkConfig, data: Dataset, seed: number,
+export async function buildModel(config: NetworkConfig, data: Dataset, seed: number, device?: Device,
+  role: NetworkRole = "model"): Promise<Model | Detector> {
+  return withAdvice(role, build(config, data, seed, device));
+}
+
+async function withAdvice<T>(role: NetworkRole, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw adviceFor(role, error);
+  }
+}
+
+async function build({ name, weights, key, strict, ...own }: NetworkConfig, data: Dataset, seed: number,
   device?: Device): Promise<Model | Detector> {
+  const load = { weights, key, strict };
   if (isDetectorName(name)) {
     const numClasses = data.numClasses + (hasBackgroundClass(name) ? 1 : 0);
-    return createDetector(name, { data, numClasses, seed, weights, device, ...own });
+    return createDetector(name, { data, numClasses, seed, device, ...load, ...own });
   }
   const [option] = Object.entries(own).find(([, value]) => value !== undefined) ?? [];
-  if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, weights, device });
+  if (option === undefined) return createModel(name, { numClasses: data.numClasses, seed, device, ...load });
   throw new ReviewKdError("CONFIG_INVALID",
     `invalid ${option} for ${name}: expected it for detectors alone. Leave it out, or name a detector such as faster-rcnn-resnet18-fpn.`);
 }
@@ -86,9 +101,9 @@ export async function buildModel({ name, weights, ...own }: NetworkConfig, data:
  */
 export async function buildTeacher(config: TeacherConfig, data: Dataset, seed: number,
   device?: Device): Promise<Model | Detector> {
-  if (!isDetectorName(config.name)) return buildModel(config, data, seed, device);
+  if (!isDetectorName(config.name)) return buildModel(config, data, seed, device, "teacher");
   const { name, ...own } = config;
-  return createDetector(name, { seed, device, ...own });
+  return withAdvice("teacher", createDetector(name, { seed, device, ...own }));
 }
 
 /** Runs task `"train"` on loaded data, so that several runs can share it. */
@@ -102,7 +117,7 @@ export async function* runTraining(config: ConfigOf<"train">, { data }: { readon
 export async function* runDistillation(config: ConfigOf<"distill">,
   { data, teacher }: { readonly data: Dataset; readonly teacher: Model | Detector },
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
-  using student = await buildModel(config.student, data, config.training.seed);
+  using student = await buildModel(config.student, data, config.training.seed, undefined, "student");
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
   return yield* fit({ ...options, ...config.training, data, config, distiller });
 }

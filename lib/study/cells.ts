@@ -68,7 +68,7 @@ function trainedTeacher({ teacher }: StudyConfig, directory: string): TeacherCon
   if (teacher.weights !== undefined) return { ...teacher, weights: teacher.weights };
   // An absolute path, so that it does not depend on where the study is resumed.
   const weights = resolve(runFile(join(directory, TEACHER), "student"));
-  return optionsOf(TeacherConfig.omit({ backboneWeights: true }), { ...teacher, weights });
+  return optionsOf(TeacherConfig.omit({ backboneWeights: true, key: true, strict: true }), { ...teacher, weights });
 }
 
 export function aloneCellId(seed: number): string {

@@ -7,6 +7,7 @@ import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/de
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
+import { weightsFiles } from "../config/weights-path.js";
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 
@@ -28,9 +29,35 @@ const SESSION_PREFIX = "session.";
 export async function inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
   const choice = parse(WeightsChoice, options, "options");
   const info = await readWeightsInfo(path, choice);
+  const files = await weightsFiles(path);
   const ofDetector = info.detector === null ? null
-    : await addon().matchWeights(path, { ...choice, detection: builtSwitches(info.detector) });
-  return { ...info, fit: ofDetector ?? await addon().matchWeights(path, choice) };
+    : await addon().matchWeights(files, { ...choice, detection: builtSwitches(info.detector) });
+  const match = ofDetector ?? await addon().matchWeights(files, choice);
+  if (match === null) return { ...info, fit: null };
+  const { names, ...fit } = match;
+  // A network that shares a few names with the file gives it no other names.
+  if (fit.prefix === "" && fit.layout === "") return { ...info, fit };
+  const own = info.tensors.flatMap((tensor, index) => {
+    const name = names[index];
+    return name === null || name === undefined ? [] : [{ ...tensor, name }];
+  });
+  const { selection } = info;
+  const prefixes = fit.prefix === "" ? selection.prefixes : [...selection.prefixes, fit.prefix];
+  const counters = info.tensors.flatMap(({ name }, index) => names[index] === null ? [name] : []);
+  return {
+    ...info,
+    tensors: own,
+    parameters: own.length === info.tensors.length ? info.parameters : parametersOf(own),
+    selection: { ...selection, prefixes, leftAside: selection.leftAside + counters.length,
+      counters: [...selection.counters, ...counters] },
+    fit,
+  };
+}
+
+/** Number of trainable parameters by their names and types, as the addon counts those of a whole file. */
+function parametersOf(tensors: WeightsInspection["tensors"]): number {
+  return tensors.filter(({ name, dtype }) => /float/.test(dtype) && !/running_(?:mean|var)$/.test(name))
+    .reduce((total, { shape }) => total + shape.reduce((product, length) => product * length, 1), 0);
 }
 
 /** Switches and number of classes with which a detector has a file's shapes. */
@@ -52,7 +79,8 @@ function builtSwitches({ kind, flavor, switches, numClasses }: DetectorFileInfo)
  */
 export async function readStateDict(path: string,
   options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
-  const { entries, metadata } = await addon().readStateDict(path, parse(WeightsChoice, options, "options"));
+  const { entries, metadata } = await addon().readStateDict(await weightsFiles(path),
+    parse(WeightsChoice, options, "options"));
   return { state: toStateDict(entries), metadata };
 }
 
@@ -72,8 +100,9 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
 }
 
 /**
- * Writes the state dict of one file to another, in the format of its extension: `.safetensors`, `.pt` or `.pth`. Strips
- * prefixes from the names and drops tensors that belong to no network; keeps the file's metadata.
+ * Writes the state dict of one file to another, in the format of its extension: `.safetensors`, `.pt` or `.pth`, under
+ * the names of the network that it fits, as {@link inspectWeights} finds it. Strips prefixes from the names and drops
+ * tensors that belong to no network; keeps the file's metadata.
  *
  * @returns the number of tensors.
  * @throws ReviewKdError `INVALID_ARGUMENT` if the output file exists and `overwrite` is not set, and what
@@ -87,8 +116,8 @@ export async function convertWeights(from: string, to: string, options: ConvertO
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
   assertWritable(to, overwrite);
   const { metadata, detector } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
-  return addon().convertWeights(from, to, rest, { ...recognizedMetadata(detector), ...withoutTraining(metadata),
-    ...added });
+  return addon().convertWeights(await weightsFiles(from), to, rest, { ...recognizedMetadata(detector),
+    ...withoutTraining(metadata), ...added });
 }
 
 /** Metadata of a detector whose norms lack an epsilon, by which its file is not recognized once it was converted. */

@@ -87,9 +87,9 @@ const NETWORK = {
 } as const;
 
 const MODEL = {
-  properties: NETWORK.properties,
+  properties: { ...NETWORK.properties, loadReport: LoadReport.nullable() },
   // A session moves networks to where it computes.
-  live: ["device", "untrained"],
+  live: ["device", "untrained", "loadReport"],
   methods: { ...NETWORK.methods, forward: { args: [Tensor, Options], result: ModelOutput } },
 } satisfies ClassRowOf<ApiClasses["Model"]>;
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { create, extract } from "tar";
 import { run } from "../../lib/install/process.js";
 
-export const READERS = ["safetensors", "zip", "legacy", "numpy", "coco-mask"];
+export const READERS = ["safetensors", "zip", "legacy", "numpy", "any", "coco-mask"];
 export const SANITIZERS = "address,undefined";
 
 const SOURCE = "test/fuzz";

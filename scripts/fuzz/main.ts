@@ -1,7 +1,7 @@
 // Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
 // requires clang.
 // Usage: npm run fuzz -- READER SECONDS [--keep]
-//   READER   safetensors, zip, legacy, numpy or coco-mask
+//   READER   safetensors, zip, legacy, numpy, any (what tells them apart) or coco-mask
 //   --keep   afterwards writes the smallest set of inputs with the same coverage to test/fuzz/corpus
 // CXX names the compiler (default: clang++). Failing inputs are kept in build/fuzz-libfuzzer/artifacts.
 import { mkdir, rm } from "node:fs/promises";
@@ -37,9 +37,9 @@ if (failure !== undefined) {
 const corpus = join(BUILD, "corpus", reader);
 await unpackCorpus(reader, corpus);
 await mkdir(join(BUILD, "artifacts"), { recursive: true });
-/** Words of the formats; numbers and runs have none. */
+/** Words of the formats; runs have none. */
 const DICTIONARIES: Record<string, string> = { safetensors: "safetensors.dict", zip: "pickle.dict",
-  legacy: "pickle.dict" };
+  legacy: "pickle.dict", numpy: "pickle.dict", any: "pickle.dict" };
 const dictionary = DICTIONARIES[reader];
 process.exitCode = await fuzz([`-max_total_time=${seconds}`,
   ...(dictionary === undefined ? [] : [`-dict=${join("test/fuzz", dictionary)}`]),

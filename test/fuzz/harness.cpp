@@ -13,8 +13,8 @@
 #include "formats/pickle/pickled_file.h"
 #include "formats/pytorch/pytorch_file.h"
 #include "formats/safetensors/safetensors_header.h"
-#include "formats/weights/state_dict_picker.h"
 #include "formats/utf8.h"
+#include "formats/weights/state_dict_picker.h"
 #include "formats/weights/weights_table.h"
 
 namespace reviewkd::fuzz {
@@ -62,6 +62,7 @@ void check_table(const ByteSource& source, const TensorTable& table) {
     require(is_utf8(tensor.name), "names in UTF-8");
     check_tensor(source, table, tensor);
   }
+  for (const auto& value : table.unread) require(is_utf8(value.name) && is_utf8(value.type), "unread values in UTF-8");
   for (const auto& [key, value] : table.metadata) require(is_utf8(key) && is_utf8(value), "metadata in UTF-8");
 }
 
@@ -69,8 +70,9 @@ TensorTable read(const std::string& reader, const ByteSource& source) {
   if (reader == "safetensors") return read_safetensors_table(source);
   if (reader == "zip") return pick_state_dict(read_pytorch_zip(source), source, "");
   if (reader == "legacy") return pick_state_dict(read_pytorch_legacy(source), source, "");
-  require(reader == "numpy", "safetensors, zip, legacy or numpy for the reader");
-  return pick_state_dict(read_numpy_pickle(source), source, "");
+  if (reader == "numpy") return pick_state_dict(read_numpy_pickle(source), source, "");
+  require(reader == "any", "safetensors, zip, legacy, numpy or any for the reader");
+  return read_weights_table(source, {.key = "", .network = false});
 }
 
 /// The pixels of the largest mask that is decoded here, so that each input takes little time.

@@ -31,7 +31,7 @@ describe("command line: inspect, convert, export", function () {
     const [event, ...rest] = jsonEvents((await succeed(["inspect", file("weights.pth"), "--json"])).stdout);
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.include({ type: "weights", format: "pytorch-zip", parameters: model.parameterCount(),
-      selection: { key: "", prefixes: [], leftAside: 0 } });
+      selection: { key: "", prefixes: [], leftAside: 0, counters: [], unread: [] } });
   });
 
   it("shows the detector that a file fits, whose names it has, and its flavor", async () => {
@@ -54,7 +54,10 @@ describe("command line: inspect, convert, export", function () {
     const [event] = jsonEvents(
       (await succeed(["inspect", fixture("nested-beside-average.zip.pt"), "--key", "model_ema", "--json"])).stdout,
     );
-    expect(event).to.deep.include({ selection: { key: "model_ema", prefixes: [], leftAside: 8 }, fit: null });
+    expect(event).to.deep.include({
+      selection: { key: "model_ema", prefixes: [], leftAside: 8, counters: [], unread: [] },
+      fit: null,
+    });
     expect(
       await fail(["inspect", fixture("nested-beside-average.zip.pt"), "--key", "teacher"], { exit: 2,
         code: "UNKNOWN_NAME" }),
@@ -66,13 +69,14 @@ describe("command line: inspect, convert, export", function () {
     expect((await succeed(words)).stdout).to.contain(
       `wrote 8 tensors of ${fixture("nested-model.legacy.pt")} to ${file("a.safetensors")}`,
     );
+    expect((await succeed([...words, "--force"])).stderr).to.contain("no network of `reviewkd models`");
     const { state, metadata } = await readStateDict(file("a.safetensors"));
     for (const [name, { values }] of Object.entries(expectedIn(FIXTURES).files["nested-model.legacy.pt"]!))
       expect(valuesOf(state[name]!)).to.deep.equal(values);
     expect(metadata).to.deep.equal({ epoch: "7", best_acc: "71.25", arch: "tiny" });
     expect(await fail(words, { exit: 2, code: "INVALID_ARGUMENT" })).to.contain("--force");
     const [event] = jsonEvents((await succeed([...words, "--force", "--dtype", "bfloat16", "--json"])).stdout);
-    expect(event).to.deep.equal({ type: "converted", from: words[1], to: words[2], tensors: 8 });
+    expect(event).to.deep.include({ type: "converted", from: words[1], to: words[2], tensors: 8, fit: null });
     expect((await readWeightsInfo(file("a.safetensors"))).tensors[0]!.dtype).to.equal("bfloat16");
     expect(await fail(["convert", words[1]!, file("a.onnx")], { exit: 1, code: "FILE_UNSUPPORTED" })).to.contain(
       ".safetensors, .pt or .pth",

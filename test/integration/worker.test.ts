@@ -8,6 +8,7 @@ import { createDetector, createDistiller, createModel, createSession, fit, loadD
   type FitEvent } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 import { picture } from "../support/image-files.js";
+import { AS_STORED } from "../support/load-report.js";
 
 const IMAGES = Float32Array.from({ length: 4 * 3 * 16 * 16 }, (_, index) => Math.sin(index));
 const SMALL = { kind: "synthetic", numClasses: 4, trainSamples: 64, testSamples: 32 } as const;
@@ -182,7 +183,8 @@ for (const via of ["process", "worker"] as const) {
       const path = join(directory, "student.safetensors");
       await student.save(path, { metadata: { note: "x" } });
       const state = await student.stateDict();
-      const complete = { matched: Object.keys(state).length, missing: [], unexpected: [], mismatched: [] };
+      const complete = { ...AS_STORED, matched: Object.keys(state).length, missing: [], unexpected: [],
+        mismatched: [] };
       expect(await student.load(path)).to.deep.equal(complete);
       expect(await student.loadStateDict(state)).to.deep.equal(complete);
       const session = await rk.createSession({ distiller });

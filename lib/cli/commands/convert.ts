@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { convertWeights } from "../../index.js";
+import { convertWeights, inspectWeights } from "../../index.js";
+import { conversionNotices } from "../display/inspection.js";
 import { formatCount } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { addAction } from "../options/add-value.js";
@@ -19,9 +20,12 @@ export function addConvertCommand(program: Command): void {
   addStoredType(command);
   addForce(command);
   addAction(command, async (output, from: string, to: string, flags: ConvertFlags) => {
+    const inspection = await inspectWeights(from, omitUndefined({ key: flags.key }));
     const tensors = await convertWeights(from, to,
       omitUndefined({ key: flags.key, dtype: flags.dtype, overwrite: flags.force }));
-    output.event({ type: "converted", from, to, tensors });
+    const { fit, selection } = inspection;
+    output.event({ type: "converted", from, to, tensors, selection, fit });
     output.line(`wrote ${formatCount(tensors)} tensors of ${from} to ${to}`);
+    for (const line of conversionNotices(inspection)) output.notice(line);
   });
 }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
   type Detector, type Tensor } from "../../index.js";
+import { showLoadReport } from "../display/load-report.js";
 import { DetectionFiles } from "../detection-files.js";
 import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
@@ -11,13 +12,14 @@ import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
+import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
 const DEVICES = schemas.Device.options;
 const FLAVORS = ["torchvision", "detectron2"] as const;
 const FORMATS = ["png", "jpeg", "webp"] as const;
 const ON_DECODE_ERROR = ["fail", "skip"] as const;
 
-interface DetectFlags {
+interface DetectFlags extends LoadFlags {
   readonly weights: string;
   readonly model?: string;
   readonly classes?: number;
@@ -43,6 +45,7 @@ export function addDetectCommand(program: Command): void {
   addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", text, {
     mandatory: true,
   });
+  addLoadFlags(command);
   addValue(command, "--model <name>",
     "detector, such as faster-rcnn-resnet50-fpn (default: the one named in the weights file)", text);
   addValue(command, "--classes <n>",
@@ -78,6 +81,7 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
   });
   const names = flags.classNames === undefined ? undefined : await readNames(flags.classNames);
   using detector = await openDetector(flags);
+  showLoadReport(output, flags.weights, detector.loadReport);
   const classNames = names === undefined ? detector.labelNames : namesByLabel(detector.numClasses, names);
   const { score = DEFAULT_SCORE, out, batchSize, format, exif, onDecodeError } = flags;
   const files = out === undefined ? null
@@ -104,10 +108,11 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
 }
 
 async function openDetector(
-  { weights, model, classes, flavor, device, minSize, maxSize }: DetectFlags,
+  { weights, key, strict, model, classes, flavor, device, minSize, maxSize }: DetectFlags,
 ): Promise<Detector> {
-  const { metadata } = await readWeightsInfo(weights);
-  return createDetector(await networkName(weights, model, metadata), { weights,
+  const choice = omitUndefined({ key });
+  const { metadata } = await readWeightsInfo(weights, choice);
+  return createDetector(await networkName(weights, model, metadata, choice), { weights, strict, ...choice,
     detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }),
     ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(metadata["numClasses"]) }) });
 }

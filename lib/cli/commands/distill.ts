@@ -4,12 +4,14 @@ import { addAction } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
 import { addTrainingFlags, DETECTOR_HELP, METHOD, STUDENT, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
+import { LOAD_ROWS } from "../options/weights-flags.js";
 import { runTraining } from "../run-training.js";
 
 const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
   { path: "teacher.weights", flag: "--teacher-weights <file>",
     help: "its trained weights (.safetensors, .pt, .pth or .pkl)" },
+  ...LOAD_ROWS.teacher,
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
   ...STUDENT,
 ];

@@ -5,17 +5,19 @@ import { openDataDisplay } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { networkName } from "../network-name.js";
+import { showLoadReport } from "../display/load-report.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, text } from "../options/values.js";
+import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
 const DEVICES = schemas.Device.options;
 const PRECISIONS = schemas.Precision.options;
 
-interface EvalFlags extends TrainingFlags {
+interface EvalFlags extends TrainingFlags, LoadFlags {
   readonly model?: string;
   readonly weights: string;
   readonly split?: "train" | "test";
@@ -35,6 +37,7 @@ export function addEvalCommand(program: Command): void {
   addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", text, {
     mandatory: true,
   });
+  addLoadFlags(command);
   addData(command);
   addValue(command, "--precision <type>", "float32 (default) or bfloat16", oneOf(PRECISIONS));
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
@@ -50,8 +53,9 @@ export function addEvalCommand(program: Command): void {
 }
 
 async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> {
-  const { metadata, classNames } = await readWeightsInfo(flags.weights);
-  const name = await networkName(flags.weights, flags.model, metadata);
+  const choice = omitUndefined({ key: flags.key });
+  const { metadata, classNames } = await readWeightsInfo(flags.weights, choice);
+  const name = await networkName(flags.weights, flags.model, metadata, choice);
   if (!isDetectorName(name) && (flags.minSize ?? flags.maxSize) !== undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid --min-size or --max-size: expected a detector, received the classifier ${name}. Leave the option out.`);
@@ -64,6 +68,7 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   using data = await loadDataset(source as DataSourceInput, { signal: interrupt.signal, onProgress: display.loading });
   warnOfOtherClasses(output, classNames, data.classNames);
   using model = await openNetwork(name, data.numClasses, flags);
+  showLoadReport(output, flags.weights, model.loadReport);
   const split = flags.split ?? "test";
   display.evaluated(0, data[split].size);
   const started = performance.now();
@@ -90,10 +95,12 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   output.line(isDetectorName(name) ? categoryTable(result.perClass) : classTable(result.perClass));
 }
 
-function openNetwork(name: string, numClasses: number, { weights, device, minSize, maxSize }: EvalFlags): Promise<
+function openNetwork(name: string, numClasses: number,
+  { weights, key, strict, device, minSize, maxSize }: EvalFlags
+): Promise<
   Model | Detector
 > {
-  const options = { weights, ...omitUndefined({ device }) };
+  const options = { weights, strict, ...omitUndefined({ key, device }) };
   return isDetectorName(name) ?
     createDetector(name, { ...options, detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }) })
     : createModel(name, { ...options, numClasses });

@@ -2,6 +2,8 @@ import type { Command } from "commander";
 import { inspectWeights, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent, printable } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
+import { unreadText } from "../display/inspection.js";
+import { shortList } from "../display/load-report.js";
 import { renderTable } from "../display/table.js";
 import { addAction } from "../options/add-value.js";
 import { addKey } from "../options/weights-flags.js";
@@ -54,10 +56,14 @@ function summaryTable(file: string,
     ...(selection.prefixes.length === 0 ? [] : [["stripped prefixes", selection.prefixes.join(" ")]]),
     ...(selection.leftAside === 0 ? []
       : [["ignored", `${formatCount(selection.leftAside)} tensors of other networks or of none`]]),
+    ...(selection.counters.length === 0 ? [] : [["counters of other tools", wrapped(shortList(selection.counters))]]),
+    ...(selection.unread.length === 0 ? [] : [["not read", wrapped(unreadText(selection.unread))]]),
     ["network", fit === null ? "none of `reviewkd models`" : `${fit.name} with ${formatCount(fit.numClasses)} classes`],
     ...(fit === null ? []
       : [["matching entries",
         `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...(fit === null || fit.layout === "" ? [] : [["names in the file", fit.layout]]),
+    ...(fit === null || fit.difference === "" ? [] : [["computes otherwise", wrapped(fit.difference)]]),
     ...(detector === null ? []
       : [["names", NAMES[detector.names]], ["flavor", detector.flavor],
         ...(detector.switches?.normEps === undefined ? []

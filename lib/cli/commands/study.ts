@@ -13,6 +13,7 @@ import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-
 import { addPreset, addRecipeFlags, addSavingFlags, DETECTOR_HELP, METHOD, STUDENT, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
 import { distinctCounts, text } from "../options/values.js";
+import { LOAD_ROWS } from "../options/weights-flags.js";
 
 interface StudyFlags extends TrainingFlags {
   readonly study?: string;
@@ -24,6 +25,7 @@ const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
   { path: "teacher.weights", flag: "--teacher-weights <file>",
     help: "its trained weights (default: the study trains it first, as a cell of its own)" },
+  ...LOAD_ROWS.teacher,
   { path: "teacherTraining.epochs", flag: "--teacher-epochs <n>",
     help: "epochs of the teacher's own training (default: those of the student)" },
   { path: "teacherTraining.learningRate", flag: "--teacher-learning-rate <x>",

@@ -5,12 +5,14 @@ import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-
 import { addTrainingFlags, DETECTOR_HELP, imageSizes, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
 import { text } from "../options/values.js";
+import { LOAD_ROWS } from "../options/weights-flags.js";
 import { runTraining } from "../run-training.js";
 
 const NETWORK: readonly FlagRow[] = [
   { path: "model.name", flag: "--model <name>", help: "the network; `reviewkd models` lists them", parser: text },
   { path: "model.weights", flag: "--weights <file>",
     help: "start from these weights (.safetensors, .pt, .pth or .pkl)" },
+  ...LOAD_ROWS.model,
   { path: "model.backboneWeights", flag: "--backbone-weights <file>",
     help: "detectors: weights of the backbone alone, as of a classifier for ImageNet" },
   { path: "model.flavor", flag: "--flavor <name>", help: "detectors: whose definition: torchvision or detectron2" },

@@ -4,6 +4,7 @@ import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
 import { DATA_SPECS, dataSpec, positiveCountOrNone, text, type DataSpec } from "./values.js";
+import { LOAD_ROWS } from "./weights-flags.js";
 
 /** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
 export interface TrainingFlags extends Readonly<Record<string, unknown>> {
@@ -140,6 +141,7 @@ export function imageSizes(network: string): readonly FlagRow[] {
 export const STUDENT: readonly FlagRow[] = [
   { path: "student.weights", flag: "--student-weights <file>",
     help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
+  ...LOAD_ROWS.student,
   { path: "student.backboneWeights", flag: "--backbone-weights <file>",
     help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },
   { path: "student.flavor", flag: "--flavor <name>",

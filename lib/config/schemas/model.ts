@@ -8,8 +8,15 @@ export const ModelOptions = z.strictObject({
   seed: Seed.default(0),
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
-  /** A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`. */
+  /**
+   * A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`; or the index
+   * of several (`.index.json`).
+   */
   weights: z.string().min(1).optional(),
+  /** Of `weights`, as of {@link Network.load}. */
+  key: z.string().min(1).optional(),
+  /** false: also loads weights that fit in part, such as those of a network with another number of classes. */
+  strict: z.boolean().default(true),
 });
 export type ModelOptions = z.infer<typeof ModelOptions>;
 export type ModelOptionsInput = z.input<typeof ModelOptions>;

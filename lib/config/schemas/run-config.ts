@@ -9,6 +9,10 @@ export const NetworkConfig = z.strictObject({
   name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
   /** A weights file to start from. */
   weights: z.string().min(1).optional(),
+  /** Which of several state dicts of its weights file is read, as of {@link Network.load}. */
+  key: z.string().min(1).optional(),
+  /** false: weights that fit in part are loaded as far as they do. Default: true. */
+  strict: z.boolean().optional(),
   /** Of detectors: a weights file of the backbone alone, as of a classifier for ImageNet. */
   backboneWeights: z.string().min(1).optional(),
   /** Of detectors: whose definition is followed. Default: torchvision's. */

@@ -17,8 +17,9 @@ export type WeightsFormat = z.infer<typeof WeightsFormat>;
 /** Selects one of a file's state dicts. */
 export const WeightsChoice = z.strictObject({
   /**
-   * The dictionary that holds it, for example `"model_ema"`, or its path with dots between the names. Default: the only
-   * one, or the only one under a common name such as `"model"`, `"state_dict"` or `"student"`.
+   * The dictionary that holds it, for example `"model_ema"`, or its path with dots between the names; or the beginning
+   * of the names of one of several networks in the same dictionary, for example `"teacher"` for `teacher.conv1.weight`.
+   * Default: the only one, or the only one under a common name such as `"model"`, `"state_dict"` or `"student"`.
    */
   key: z.string().min(1).optional(),
 });
@@ -63,7 +64,7 @@ export const WeightsInfo = z.strictObject({
   metadata: z.record(z.string(), z.string()),
   /** Class names of the training data; `null` if the file has none. */
   classNames: z.array(z.string()).nullable(),
-  /** In file order, under the names that a network uses. */
+  /** In file order, without the prefixes of {@link WeightsInfo.selection}. */
   tensors: z.array(z.strictObject({ name: z.string(), dtype: StoredDType, shape: Shape })),
   /** Number of trainable parameters, inferred from names and dtypes. */
   parameters: Count,
@@ -75,6 +76,13 @@ export const WeightsInfo = z.strictObject({
     prefixes: z.array(z.string()),
     /** Number of other tensors that do not belong to the network, such as an optimizer's or a teacher's. */
     leftAside: Count,
+    /** Names of those among them that other tools add to a network: `n_averaged`, `total_ops`, metrics. */
+    counters: z.array(z.string()),
+    /**
+     * Values that are not read, at most 1000: objects of other classes, which are never created, and tensors of types
+     * that no weights file of this package holds. `name`: the names that lead to it, with dots.
+     */
+    unread: z.array(z.strictObject({ name: z.string(), type: z.string() })),
   }),
   /** `null` unless the names are those of a detector. */
   detector: DetectorFileInfo.nullable(),
@@ -98,6 +106,12 @@ const StateDifferences = z.strictObject({
 export const LoadReport = StateDifferences.extend({
   /** Number of loaded entries; 0 only for an empty state dict, because another one that matches nothing is an error. */
   matched: Count,
+  /** Of a file: prefixes taken off the names, outermost first, for example `["module.", "net."]`. */
+  prefixes: z.array(z.string()),
+  /** Of a file: whose names were renamed, for example `"timm's MobileNetV2"`; empty for the network's own. */
+  layout: z.string(),
+  /** Of a file: names of other tensors that belong to no network, such as counters of other tools. */
+  leftAside: z.array(z.string()),
 });
 export type LoadReport = z.infer<typeof LoadReport>;
 
@@ -136,10 +150,19 @@ export const ArchitectureMatch = z.strictObject({
   matching: Count,
   entries: Count,
   differences: StateDifferences,
+  /** In front of the names in the file, as the last prefix of {@link WeightsInfo.selection}; empty if nothing is. */
+  prefix: z.string(),
+  /** Whose names the file has, for example `"Hugging Face's ResNet"`; empty for the network's own. */
+  layout: z.string(),
+  /** What that library computes otherwise with the same weights, so that only `strict: false` loads them; or empty. */
+  difference: z.string(),
 });
 export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
 
-/** {@link WeightsInfo} and the matching network; `null` if no entry belongs to a known network. */
+/**
+ * {@link WeightsInfo} and the matching network; `null` if no entry belongs to a known network. Tensors have the names of
+ * that network.
+ */
 export const WeightsInspection = WeightsInfo.extend({ fit: ArchitectureMatch.nullable() });
 export type WeightsInspection = z.infer<typeof WeightsInspection>;
 

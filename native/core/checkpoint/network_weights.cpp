@@ -25,8 +25,10 @@ void refuse_several(const std::string& path, const EntryFit& fit) {
   add(fit.prefix);
   for (const auto& prefix : fit.other_prefixes) add(prefix);
   throw Error(ErrorCode::kFileUnsupported,
-              "invalid weight file " + path + ": expected one network of this kind, received several, whose names "
-              "begin with " + joined(keys) + ". Choose one with `key`.",
+              "invalid weight file " + path +
+                  ": expected one network of this kind, received several, whose names "
+                  "begin with " +
+                  joined(keys) + ". Choose one with `key`.",
               keys);
 }
 
@@ -38,8 +40,7 @@ void refuse_difference(const std::string& path, const EntryFit& fit) {
 }
 
 /// Refuses an entry of the network that the file has and that cannot be read.
-void refuse_unread(const NamedTensors& target, const WeightsFile& file, const EntryFit& fit,
-                   const std::string& path) {
+void refuse_unread(const NamedTensors& target, const WeightsFile& file, const EntryFit& fit, const std::string& path) {
   std::unordered_set<std::string> wanted;
   for (const auto& [name, tensor] : target) wanted.insert(name);
   for (const auto& [name, type, is_entry] : file.unread) {
@@ -73,7 +74,9 @@ WeightsFile read_network_weights(const WeightsPath& path, const std::string& key
   FileEntries entries(shapes_of(file.tensors));
   if (detection::describe_file(entries.shapes()).kind) return file;
   const auto match = identify_model(entries);
-  if (match && 2 * match->matching >= match->entries) file.tensors = with_names(match->fit, file.tensors);
+  if (!match || 2 * match->matching < match->entries) return file;
+  refuse_several(path.name, match->fit);
+  file.tensors = with_names(match->fit, file.tensors);
   return file;
 }
 

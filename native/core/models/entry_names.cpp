@@ -11,8 +11,13 @@ namespace reviewkd {
 namespace {
 
 size_t count_without_counters(const EntryShapes& shapes) {
-  return static_cast<size_t>(std::count_if(shapes.begin(), shapes.end(),
-                                           [](const auto& entry) { return !is_norm_counter(entry.first); }));
+  return static_cast<size_t>(
+      std::count_if(shapes.begin(), shapes.end(), [](const auto& entry) { return !is_norm_counter(entry.first); }));
+}
+
+/// Whether two shapes agree but for their first length, which of a classifier is the number of classes.
+bool agree(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+  return a.size() == b.size() && (a.empty() || std::equal(a.begin() + 1, a.end(), b.begin() + 1));
 }
 
 /// Of the readings with the same prefix and layout.
@@ -51,7 +56,7 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   for (const auto& [name, shape] : network) wanted.emplace(name, &shape);
   const auto is_match = [&](const std::string& name, size_t entry) {
     const auto found = wanted.find(name);
-    return found != wanted.end() && *found->second == file_[entry].second && !is_norm_counter(name);
+    return found != wanted.end() && !is_norm_counter(name) && agree(*found->second, file_[entry].second);
   };
   EntryFit fit;
   const auto name_all = [&](const auto& name_of) {

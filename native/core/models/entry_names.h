@@ -35,8 +35,8 @@ class FileEntries {
   FileEntries& operator=(const FileEntries&) = delete;
   ~FileEntries() = default;
 
-  /// The prefix and layout under which most entries of the network are in the file, with their shapes: at least half of
-  /// them. No prefix and the registry's layout if another is not better.
+  /// The prefix and layout under which most entries of the network are in the file, with their shapes but for the number
+  /// of classes: at least half of them. No prefix and the registry's layout if another is not better.
   EntryFit fit(const EntryShapes& network);
 
   const EntryShapes& shapes() const { return file_; }

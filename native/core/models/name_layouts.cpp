@@ -37,15 +37,14 @@ Renamings with_prefix(const std::string& prefix, const Renamings& rows) {
 std::optional<std::string> hugging_face_resnet(std::string_view name) {
   static const Renamings table = [] {
     Renamings rows = with_prefix(
-        "resnet.",
-        {
-            {"embedder.embedder.convolution.*", "conv1.*"},
-            {"embedder.embedder.normalization.*", "bn1.*"},
-            {"encoder.stages.{k}.layers.{i}.layer.{j}.convolution.*", "layer{k+1}.{i}.conv{j+1}.*"},
-            {"encoder.stages.{k}.layers.{i}.layer.{j}.normalization.*", "layer{k+1}.{i}.bn{j+1}.*"},
-            {"encoder.stages.{k}.layers.{i}.shortcut.convolution.*", "layer{k+1}.{i}.downsample.0.*"},
-            {"encoder.stages.{k}.layers.{i}.shortcut.normalization.*", "layer{k+1}.{i}.downsample.1.*"},
-        });
+        "resnet.", {
+                       {"embedder.embedder.convolution.*", "conv1.*"},
+                       {"embedder.embedder.normalization.*", "bn1.*"},
+                       {"encoder.stages.{k}.layers.{i}.layer.{j}.convolution.*", "layer{k+1}.{i}.conv{j+1}.*"},
+                       {"encoder.stages.{k}.layers.{i}.layer.{j}.normalization.*", "layer{k+1}.{i}.bn{j+1}.*"},
+                       {"encoder.stages.{k}.layers.{i}.shortcut.convolution.*", "layer{k+1}.{i}.downsample.0.*"},
+                       {"encoder.stages.{k}.layers.{i}.shortcut.normalization.*", "layer{k+1}.{i}.downsample.1.*"},
+                   });
     rows.push_back({"classifier.1.*", "fc.*"});
     return rows;
   }();
@@ -55,24 +54,23 @@ std::optional<std::string> hugging_face_resnet(std::string_view name) {
 /// transformers/models/mobilenet_v2/modeling_mobilenet_v2.py.
 std::optional<std::string> hugging_face_mobilenet_v2(std::string_view name) {
   static const Renamings table = [] {
-    Renamings rows = with_prefix(
-        "mobilenet_v2.",
-        {
-            {"conv_stem.first_conv.convolution.*", "features.0.0.*"},
-            {"conv_stem.first_conv.normalization.*", "features.0.1.*"},
-            {"conv_stem.conv_3x3.convolution.*", "features.1.conv.0.0.*"},
-            {"conv_stem.conv_3x3.normalization.*", "features.1.conv.0.1.*"},
-            {"conv_stem.reduce_1x1.convolution.*", "features.1.conv.1.*"},
-            {"conv_stem.reduce_1x1.normalization.*", "features.1.conv.2.*"},
-            {"layer.{i}.expand_1x1.convolution.*", "features.{i+2}.conv.0.0.*"},
-            {"layer.{i}.expand_1x1.normalization.*", "features.{i+2}.conv.0.1.*"},
-            {"layer.{i}.conv_3x3.convolution.*", "features.{i+2}.conv.1.0.*"},
-            {"layer.{i}.conv_3x3.normalization.*", "features.{i+2}.conv.1.1.*"},
-            {"layer.{i}.reduce_1x1.convolution.*", "features.{i+2}.conv.2.*"},
-            {"layer.{i}.reduce_1x1.normalization.*", "features.{i+2}.conv.3.*"},
-            {"conv_1x1.convolution.*", "features.18.0.*"},
-            {"conv_1x1.normalization.*", "features.18.1.*"},
-        });
+    Renamings rows =
+        with_prefix("mobilenet_v2.", {
+                                         {"conv_stem.first_conv.convolution.*", "features.0.0.*"},
+                                         {"conv_stem.first_conv.normalization.*", "features.0.1.*"},
+                                         {"conv_stem.conv_3x3.convolution.*", "features.1.conv.0.0.*"},
+                                         {"conv_stem.conv_3x3.normalization.*", "features.1.conv.0.1.*"},
+                                         {"conv_stem.reduce_1x1.convolution.*", "features.1.conv.1.*"},
+                                         {"conv_stem.reduce_1x1.normalization.*", "features.1.conv.2.*"},
+                                         {"layer.{i}.expand_1x1.convolution.*", "features.{i+2}.conv.0.0.*"},
+                                         {"layer.{i}.expand_1x1.normalization.*", "features.{i+2}.conv.0.1.*"},
+                                         {"layer.{i}.conv_3x3.convolution.*", "features.{i+2}.conv.1.0.*"},
+                                         {"layer.{i}.conv_3x3.normalization.*", "features.{i+2}.conv.1.1.*"},
+                                         {"layer.{i}.reduce_1x1.convolution.*", "features.{i+2}.conv.2.*"},
+                                         {"layer.{i}.reduce_1x1.normalization.*", "features.{i+2}.conv.3.*"},
+                                         {"conv_1x1.convolution.*", "features.18.0.*"},
+                                         {"conv_1x1.normalization.*", "features.18.1.*"},
+                                     });
     rows.push_back({"classifier.*", "classifier.1.*"});
     return rows;
   }();
@@ -82,8 +80,8 @@ std::optional<std::string> hugging_face_mobilenet_v2(std::string_view name) {
 /// transformers/models/mobilenet_v1/modeling_mobilenet_v1.py: depthwise and pointwise convolutions in turn.
 std::optional<std::string> hugging_face_mobilenet_v1(std::string_view name) {
   static const Renamings table = [] {
-    Renamings rows = with_prefix("mobilenet_v1.", {{"conv_stem.convolution.*", "model.0.0.*"},
-                                                   {"conv_stem.normalization.*", "model.0.1.*"}});
+    Renamings rows = with_prefix(
+        "mobilenet_v1.", {{"conv_stem.convolution.*", "model.0.0.*"}, {"conv_stem.normalization.*", "model.0.1.*"}});
     for (int i = 0; i < 13; ++i) {
       const std::string depthwise = "layer." + std::to_string(2 * i);
       const std::string pointwise = "layer." + std::to_string(2 * i + 1);
@@ -110,8 +108,11 @@ std::string timm_block(size_t stage, int index) {
 std::optional<std::string> timm_mobilenet_v2(std::string_view name) {
   static const Renamings table = [] {
     Renamings rows = {
-        {"conv_stem.*", "features.0.0.*"},  {"bn1.*", "features.0.1.*"},        {"conv_head.*", "features.18.0.*"},
-        {"bn2.*", "features.18.1.*"},       {"classifier.*", "classifier.1.*"},
+        {"conv_stem.*", "features.0.0.*"},
+        {"bn1.*", "features.0.1.*"},
+        {"conv_head.*", "features.18.0.*"},
+        {"bn2.*", "features.18.1.*"},
+        {"classifier.*", "classifier.1.*"},
         {"blocks.0.0.conv_dw.*", "features.1.conv.0.0.*"},
         {"blocks.0.0.bn1.*", "features.1.conv.0.1.*"},
         {"blocks.0.0.conv_pw.*", "features.1.conv.1.*"},

@@ -69,7 +69,7 @@ void require_agreement(const LoadReport& report) {
   if (differences.empty()) return;
   fail(ErrorCode::kStateDictMismatch,
        "invalid state dict: expected this network's entries, received others: ", differences,
-       ". The weights may belong to another network or number of classes; `strict: false` loads the matching entries.");
+       ". The weights may belong to another network or number of classes. `strict: false` loads the matching entries.");
 }
 
 [[noreturn]] void fail_without_match(const LoadReport& report) {

@@ -149,8 +149,7 @@ Value encoded_bytes(Heap& heap, const Value& arguments) {
   if (arguments.items.size() != 2) return opaque_value(heap, kEncode);
   Value text = heap.at(arguments.items[0]);
   const std::string_view encoding = heap.at(arguments.items[1]).text;
-  if (!is_string(text) || (encoding != "latin1" && encoding != "latin-1"))
-    return opaque_value(heap, kEncode);
+  if (!is_string(text) || (encoding != "latin1" && encoding != "latin-1")) return opaque_value(heap, kEncode);
   if (text.kind == Kind::kText) text.kind = Kind::kBytes;
   return text;
 }

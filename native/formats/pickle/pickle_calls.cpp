@@ -271,7 +271,8 @@ Value call(const Input& input, Heap& heap, const Value& callable, const Value& a
     case Callable::kDtype: return dtype_of_code(heap, arguments);
     case Callable::kScalar: return scalar_of(heap, arguments);
     case Callable::kEncode: return encoded_bytes(heap, arguments);
-    case Callable::kEmptyBytes: return call.count() > 0 ? opaque_value(heap, {"builtins", "bytes"}) : Call::empty_bytes();
+    case Callable::kEmptyBytes:
+      return call.count() > 0 ? opaque_value(heap, {"builtins", "bytes"}) : Call::empty_bytes();
     default: fail_corrupt(input, "a callable");
   }
 }

@@ -8,8 +8,8 @@
 
 namespace reviewkd::pickle {
 
-/// Pickles of state dicts take some 250 bytes per tensor, without the elements.
-constexpr uint64_t kLargestPickle = uint64_t{8} << 20;
+/// Pickles of state dicts take some 250 bytes per tensor, without the elements; logs of a training may lie with them.
+constexpr uint64_t kLargestPickle = uint64_t{32} << 20;
 
 class Input {
  public:

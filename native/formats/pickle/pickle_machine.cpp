@@ -1,5 +1,7 @@
 #include "formats/pickle/pickle_machine.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "formats/little_endian.h"
 #include "formats/pickle/numpy_calls.h"
@@ -10,6 +12,8 @@ namespace reviewkd::pickle {
 namespace {
 
 constexpr size_t kDeepestStack = 200'000;
+/// Numbers in a list that are kept. Python writes longer lists in pieces of a thousand.
+constexpr size_t kShortLog = 200;
 constexpr uint8_t kNewestProtocol = 5;
 
 class Machine {
@@ -36,6 +40,7 @@ class Machine {
       case kPopMark: pop_to_mark(); return;
       case kDup: {
         const Id top = pop();
+        share(top);
         push_id(top);
         return push_id(top);
       }
@@ -162,11 +167,26 @@ class Machine {
     stack_.resize(stack_.size() - count);
   }
 
+  /// Numbers that a list takes are counted out again where there are many: logs of a training, which nothing here reads.
+  bool drop_numbers(size_t count) {
+    if (count < kShortLog || stack_.size() - floor() < count) return false;
+    const size_t first = heap_.values.size() - count;
+    if (newest_shared_ != kNothing && newest_shared_ >= first) return false;
+    for (size_t i = 0; i < count; ++i) {
+      const Id id = stack_[stack_.size() - count + i];
+      const Kind kind = heap_.at(id).kind;
+      if (id != first + i || (kind != Kind::kReal && kind != Kind::kInteger)) return false;
+    }
+    heap_.values.resize(first);
+    stack_.resize(stack_.size() - count);
+    return true;
+  }
+
   void push_container(Kind kind, size_t count) {
     Value value;
     value.kind = kind;
     if (kind == Kind::kDict && count % 2 != 0) fail_corrupt(input_, "a value for each key");
-    move_items(count, value.items);
+    if (kind != Kind::kList || !drop_numbers(count)) move_items(count, value.items);
     push(std::move(value));
   }
 
@@ -199,8 +219,10 @@ class Machine {
     }
     if (container.kind != kind)
       fail_corrupt(input_, kind == Kind::kDict ? "a dictionary to add to" : "a list to add to");
-    move_items(count, container.items);
+    if (kind != Kind::kList || !drop_numbers(count)) move_items(count, container.items);
   }
+
+  void share(Id id) { newest_shared_ = newest_shared_ == kNothing ? id : std::max(newest_shared_, id); }
 
   void memoize(uint64_t key) {
     if (stack_.size() <= floor()) fail_corrupt(input_, "a value to store in the memo");
@@ -208,6 +230,7 @@ class Machine {
     bound(key, kMostValues);
     if (key >= memo_.size()) memo_.resize(key + 1, pickle::kNothing);
     memo_[key] = stack_.back();
+    share(stack_.back());
   }
 
   void recall(uint64_t key) {
@@ -243,6 +266,8 @@ class Machine {
   std::vector<Id> stack_;
   std::vector<size_t> marks_;
   std::vector<Id> memo_;
+  /// The newest value that may be referred to from more than one place; kNothing without one.
+  Id newest_shared_ = kNothing;
 };
 
 }  // namespace

@@ -95,10 +95,11 @@ class LegacyReader {
   /// Elements that are not read lie between others.
   uint64_t end_of_foreign(uint64_t position, uint64_t count, const pickle::ForeignStorage& storage) const {
     if (storage.element == 0) {
-      fail(ErrorCode::kFileUnsupported, "invalid PyTorch file ", source_.name(),
-           ": expected elements of a known size, received a ", storage.type,
-           ", behind which nothing can be found. In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") writes it in "
-           "the layout since PyTorch 1.6.");
+      fail(
+          ErrorCode::kFileUnsupported, "invalid PyTorch file ", source_.name(),
+          ": expected elements of a known size, received a ", storage.type,
+          ", behind which nothing can be found. In Python, torch.save(torch.load(\"old.pt\"), \"new.pt\") writes it in "
+          "the layout since PyTorch 1.6.");
     }
     uint64_t bytes = 0;
     if (__builtin_mul_overflow(count, storage.element, &bytes) || !source_.holds(position, bytes)) {

@@ -29,14 +29,16 @@ template <typename... Parts>
   const auto is_hdf5 = [](std::string_view name) { return name.ends_with(".h5"); };
   const auto is_exported = [](std::string_view name) { return name.ends_with("archive_format"); };
   if (any_name(records, is_array)) {
-    refuse(source, "an .npz archive of NumPy. In Python, pickle.dump(dict(numpy.load(\"weights.npz\")), "
-                   "open(\"weights.pkl\", \"wb\")) writes its arrays as a pickle, which is read.");
+    refuse(source,
+           "an .npz archive of NumPy. In Python, pickle.dump(dict(numpy.load(\"weights.npz\")), "
+           "open(\"weights.pkl\", \"wb\")) writes its arrays as a pickle, which is read.");
   }
   if (any_name(records, is_hdf5))
     refuse(source, "a model of Keras. Pass weights that PyTorch has written; Keras names and orders them differently.");
   if (any_name(records, is_exported)) {
-    refuse(source, "a program of torch.export. In Python, torch.save(torch.export.load(\"program.pt2\").state_dict, "
-                   "\"weights.pt\") writes its weights.");
+    refuse(source,
+           "a program of torch.export. In Python, torch.save(torch.export.load(\"program.pt2\").state_dict, "
+           "\"weights.pt\") writes its weights.");
   }
   refuse(source, "another ZIP archive", records.empty() ? "" : " with ", records.empty() ? "" : records[0].name,
          ". Unpack it first, and pass the file of weights in it.");
@@ -48,14 +50,16 @@ void refuse_torchscript(const std::vector<ZipRecord>& records, const std::string
     return record.name == folder + "constants.pkl" || record.name.starts_with(folder + "code/");
   });
   if (!is_torchscript) return;
-  refuse(source, "a TorchScript archive of torch.jit.save. In Python, torch.save(torch.jit.load(\"net.pt\", "
-                 "map_location=\"cpu\").state_dict(), \"weights.pt\") writes its weights.");
+  refuse(source,
+         "a TorchScript archive of torch.jit.save. In Python, torch.save(torch.jit.load(\"net.pt\", "
+         "map_location=\"cpu\").state_dict(), \"weights.pt\") writes its weights.");
 }
 
 void require_stored(const ByteSource& source, const ZipRecord& record) {
   if (!record.is_compressed) return;
-  refuse(source, "one with the compressed record ", record.name,
-         ", which another program has packed. Unpack it, and pack it again without compression: zip -0 -r weights.pt .");
+  refuse(
+      source, "one with the compressed record ", record.name,
+      ", which another program has packed. Unpack it, and pack it again without compression: zip -0 -r weights.pt .");
 }
 
 /// Everything is in one folder, whose name the writer chooses.

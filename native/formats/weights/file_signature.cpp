@@ -29,18 +29,23 @@ constexpr std::string_view kDownload =
 constexpr std::string_view kOther = "Pass a file of weights";
 
 constexpr auto kSignatures = std::to_array<Signature>({
-    {0, "version https://git-lfs.github.com/"sv,
+    {0,
+     "version https://git-lfs.github.com/"sv,
      {"a pointer of Git LFS, which stands for a file that was not downloaded",
       "Run git lfs pull in the repository, or download the file itself"}},
-    {0, "\x89HDF\r\n\x1a\n"sv,
+    {0,
+     "\x89HDF\r\n\x1a\n"sv,
      {"an HDF5 file, as Keras and MATLAB write them",
       "Pass weights that PyTorch has written; other frameworks name and order them differently"}},
-    {0, "\x93NUMPY"sv,
-     {"a single array of NumPy",
-      "In Python, pickle.dump({\"name\": array}, file) writes arrays with their names"}},
+    {0,
+     "\x93NUMPY"sv,
+     {"a single array of NumPy", "In Python, pickle.dump({\"name\": array}, file) writes arrays with their names"}},
     {0, "\x1f\x8b"sv, {"a file compressed with gzip", "Unpack it first, for example with gunzip"}},
     {0, "BZh"sv, {"a file compressed with bzip2", "Unpack it first, for example with bunzip2"}},
-    {0, "\xfd""7zXZ\0"sv, {"a file compressed with xz", "Unpack it first, for example with unxz"}},
+    {0,
+     "\xfd"
+     "7zXZ\0"sv,
+     {"a file compressed with xz", "Unpack it first, for example with unxz"}},
     {0, "\x28\xb5\x2f\xfd"sv, {"a file compressed with zstd", "Unpack it first, for example with unzstd"}},
     {0, "7z\xbc\xaf\x27\x1c"sv, {"a 7z archive", "Unpack it first"}},
     {0, "Rar!\x1a\x07"sv, {"a RAR archive", "Unpack it first"}},
@@ -48,7 +53,10 @@ constexpr auto kSignatures = std::to_array<Signature>({
     {4, "TFL3"sv, {"a TensorFlow Lite model", "Pass the weights that it was converted from"}},
     {0, "\x89PNG\r\n\x1a\n"sv, {"a PNG image", kOther}},
     {0, "\xff\xd8\xff"sv, {"a JPEG image", kOther}},
-    {0, "\x7f""ELF"sv, {"a program or library", kOther}},
+    {0,
+     "\x7f"
+     "ELF"sv,
+     {"a program or library", kOther}},
     {0, "%PDF-"sv, {"a PDF document", kOther}},
 });
 
@@ -71,6 +79,7 @@ bool is_text(std::string_view head) {
   // A character of several bytes may be cut at the end.
   for (size_t cut = 0; cut < 4 && cut <= head.size(); ++cut) {
     const std::string_view whole = head.substr(0, head.size() - cut);
+    if (whole.empty()) return false;
     if (!is_utf8(whole)) continue;
     return std::all_of(whole.begin(), whole.end(), [](char c) {
       return static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\r' || c == '\t';

@@ -30,9 +30,8 @@ class Collector {
     each(attribute(heap_, module, "_buffers"), [&](std::string_view name, Id value) {
       if (!contains(passing, name)) add(prefix, name, value);
     });
-    each(attribute(heap_, module, "_modules"), [&](std::string_view name, Id value) {
-      collect(value, prefix + std::string(name) + ".", depth + 1);
-    });
+    each(attribute(heap_, module, "_modules"),
+         [&](std::string_view name, Id value) { collect(value, prefix + std::string(name) + ".", depth + 1); });
   }
 
   std::vector<std::pair<std::string, Id>> entries;

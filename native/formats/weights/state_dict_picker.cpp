@@ -32,6 +32,7 @@ constexpr auto kUsualNames = std::to_array<std::string_view>({
 constexpr size_t kDeepest = 8;
 constexpr size_t kMostShown = 20;
 constexpr size_t kMostListed = 6;
+constexpr size_t kMostNamed = 3;
 /// Bounds of the list of values that are not read, and of a name or class in it.
 constexpr size_t kMostUnread = 1000;
 constexpr size_t kLongestPath = 300;
@@ -225,6 +226,9 @@ class Picker {
     if (root.kind == Kind::kOpaque) content = ", received an object of " + type_of(root);
     if (root.kind == Kind::kTensor) content = ", received a single tensor";
     if (root.kind == Kind::kList || root.kind == Kind::kTuple) content = ", received a list";
+    for (size_t i = 0; i < std::min(unread_.size(), kMostNamed) && !unread_[0].name.empty(); ++i) {
+      content += (i == 0 ? "; not read: " : ", ") + unread_[i].name + " (" + unread_[i].type + ")";
+    }
     fail(ErrorCode::kFileUnsupported, "invalid weight file ", source_.name(),
          ": expected a dictionary of named tensors", is_utf8(content) ? content : "",
          ". In Python, torch.save(model.state_dict(), \"weights.pt\") writes one.");

@@ -50,6 +50,16 @@ TEST(PyTorchStream, PlacesStoragesInTheOrderOfTheirList) {
   EXPECT_EQ(bytes.substr(file.storages[1].begin, file.storages[1].bytes), "bbbb");
 }
 
+TEST(PyTorchStream, PassesOverElementsThatItDoesNotRead) {
+  const Bytes content = pickle(dict(text("a") + tensor({.type = "ComplexFloatStorage", .elements = 2}) + text("b") +
+                                    tensor({.key = "1", .elements = 1, .shape = {1}})));
+  const Bytes bytes =
+      legacy(content, {.keys = {"0", "1"}, .storages = little(2, 8) + Bytes(16, 'x') + little(1, 8) + "bbbb"});
+  const auto file = read_stream(bytes);
+  ASSERT_EQ(file.storages.size(), 1u);
+  EXPECT_EQ(bytes.substr(file.storages[0].begin, file.storages[0].bytes), "bbbb");
+}
+
 struct HostileFile {
   const char* name;
   PickledFile (*read)(const Bytes&);
@@ -63,7 +73,25 @@ std::ostream& operator<<(std::ostream& out, const HostileFile& file) { return ou
 const Bytes kGood = pickle(state_dict());
 
 const HostileFile kHostile[] = {
-    {"an_archive_of_something_else", read_zip, zip({{"letter.txt", "dear reader"}}), "FILE_UNSUPPORTED", "data.pkl"},
+    {"an_archive_of_something_else", read_zip, zip({{"letter.txt", "dear reader"}}), "FILE_UNSUPPORTED",
+     "another ZIP archive with letter.txt"},
+    {"an_empty_archive", read_zip, zip({}), "FILE_UNSUPPORTED", "another ZIP archive"},
+    {"an_archive_of_numpy", read_zip, zip({{"conv1.npy", "values"}}), "FILE_UNSUPPORTED", "numpy.load"},
+    {"an_archive_of_keras", read_zip, zip({{"config.json", "{}"}, {"model.weights.h5", "values"}}), "FILE_UNSUPPORTED",
+     "Keras"},
+    {"an_exported_program", read_zip, zip({{"net/archive_format", "pt2"}}), "FILE_UNSUPPORTED", "torch.export"},
+    {"an_archive_of_torchscript", read_zip,
+     zip({{"net/data.pkl", kGood}, {"net/code/net.py", "code", 8}, {"net/constants.pkl", kGood}}), "FILE_UNSUPPORTED",
+     "torch.jit.load"},
+    {"an_archive_packed_again", read_zip, zip({{"a/data.pkl", kGood, 8}}), "FILE_UNSUPPORTED", "zip -0"},
+    {"an_archive_with_a_packed_storage", read_zip, zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(12, '\0'), 8}}),
+     "FILE_UNSUPPORTED", "zip -0"},
+    {"an_archive_with_a_packed_byte_order", read_zip, zip({{"a/data.pkl", kGood}, {"a/byteorder", "little", 8}}),
+     "FILE_UNSUPPORTED", "zip -0"},
+    {"a_stream_with_elements_of_unknown_size", read_stream, legacy(pickle(state_dict({.type = "QUInt4x2Storage"}))),
+     "FILE_UNSUPPORTED", "QUInt4x2Storage"},
+    {"a_stream_with_more_complex_numbers_than_bytes", read_stream,
+     legacy(pickle(state_dict({.type = "ComplexFloatStorage"}))), "FILE_CORRUPT", "ComplexFloatStorage"},
     {"an_archive_with_the_greatest_byte_first", read_zip,
      zip({{"a/data.pkl", kGood}, {"a/data/0", Bytes(12, '\0')}, {"a/byteorder", "big"}}), "FILE_UNSUPPORTED",
      "big-endian"},

@@ -52,6 +52,7 @@ TEST(StateDictPicker, FollowsAKey) {
   const Error ambiguous = error_of([&] { pick(file); });
   EXPECT_STREQ(to_string(ambiguous.code()), "FILE_UNSUPPORTED");
   EXPECT_EQ(ambiguous.valid().size(), 2u);
+  EXPECT_NE(std::string(ambiguous.what()).find("`key`"), std::string::npos);
 }
 
 TEST(StateDictPicker, ReadsTheMetadataOfAnOrderedDict) {
@@ -68,6 +69,85 @@ TEST(StateDictPicker, PassesOverNumbersAmongTensorsIfThereIsNoOther) {
 
 TEST(StateDictPicker, PassesOverExtraState) {
   EXPECT_EQ(pick(dict(text("a.weight") + tensor() + text("a._extra_state") + "N")).tensors.size(), 1u);
+}
+
+Bytes opaque(const Bytes& module, const Bytes& name) { return global(module, name) + ")R"; }
+
+TEST(StateDictPicker, ListsWhatItDoesNotRead) {
+  const auto table = pick(
+      dict(text("model") + dict(text("a") + tensor() + text("b") + tensor({.type = "QInt8Storage"})) + text("args") +
+           opaque("argparse", "Namespace") + text("log") + dict(text("begun") + opaque("datetime", "datetime"))));
+  ASSERT_EQ(table.tensors.size(), 1u);
+  ASSERT_EQ(table.unread.size(), 3u);
+  const auto is = [&](size_t index, const char* name, const char* type, bool is_entry) {
+    const UnreadValue& value = table.unread[index];
+    return value.name == name && value.type == type && value.is_entry == is_entry;
+  };
+  EXPECT_TRUE(is(0, "b", "QInt8Storage", true));
+  EXPECT_TRUE(is(1, "args", "argparse.Namespace", false));
+  EXPECT_TRUE(is(2, "log.begun", "datetime.datetime", false));
+}
+
+TEST(StateDictPicker, TakesADictionaryWithFewOtherValuesBeforeADictionaryOfTensorsAlone) {
+  Bytes entries;
+  for (int i = 0; i < 10; ++i) entries += text("w" + std::to_string(i)) + tensor();
+  const auto table = pick(
+      dict(text("model") + dict(entries + text("config") + opaque("my", "Config")) + text("average") + network("w")));
+  EXPECT_EQ(table.selection.key, "model");
+  EXPECT_EQ(table.tensors.size(), 10u);
+}
+
+/// A torch.nn.Module with these parameters, buffers and children.
+Bytes module(const Bytes& parameters, const Bytes& buffers = "", const Bytes& children = "",
+             const Bytes& passing = "") {
+  return global("my.networks", "Net") + raw(")\x81") +
+         dict(text("training") + "\x88" + text("_parameters") + dict(parameters) + text("_buffers") + dict(buffers) +
+              text("_non_persistent_buffers_set") + global("builtins", "set") + "](" + passing + "e\x85R" +
+              text("_modules") + dict(children)) +
+         "b";
+}
+
+TEST(StateDictPicker, ReadsAWholeModuleInTheOrderOfItsStateDict) {
+  const Bytes child = module(text("weight") + tensor() + text("bias") + "N");
+  const Bytes net = module(text("scale") + tensor(), text("mean") + tensor() + text("mask") + tensor(),
+                           text("conv") + child + text("empty") + "N", text("mask"));
+  for (const auto& [file, key] : std::vector<std::pair<Bytes, std::string>>{
+           {net, ""}, {dict(text("net") + net + text("epoch") + "K\x05"), "net"}}) {
+    const auto table = pick(file);
+    ASSERT_EQ(table.tensors.size(), 3u);
+    EXPECT_EQ(table.tensors[0].name, "scale");
+    EXPECT_EQ(table.tensors[1].name, "mean");
+    EXPECT_EQ(table.tensors[2].name, "conv.weight");
+    EXPECT_EQ(table.selection.key, key);
+  }
+}
+
+TEST(StateDictPicker, FollowsModulesThatContainThemselvesOnlySoFar) {
+  const Bytes itself = global("my", "Net") + raw(")\x81q\x07") +
+                       dict(text("_parameters") + dict(text("w") + tensor()) + text("_modules") +
+                            dict(text("a") + raw("h\x07") + text("b") + raw("h\x07"))) +
+                       "b";
+  EXPECT_NO_THROW(pick(itself));
+}
+
+TEST(StateDictPicker, TakesTheBeginningOfNamesForAKey) {
+  const Bytes file = dict(text("teacher.a") + tensor() + text("teacher.b") + tensor() + text("pupil.a") + tensor());
+  const auto table = pick(file, "teacher");
+  ASSERT_EQ(table.tensors.size(), 2u);
+  EXPECT_EQ(table.tensors[1].name, "b");
+  EXPECT_EQ(table.selection.prefixes, std::vector<std::string>{"teacher."});
+  EXPECT_EQ(table.selection.left_aside, 1u);
+  EXPECT_EQ(code_of([&] { pick(file, "unknown"); }), "UNKNOWN_NAME");
+  EXPECT_EQ(code_of([&] { pick(file, "teach"); }), "UNKNOWN_NAME");
+}
+
+TEST(StateDictPicker, SaysWhatAFileHoldsInPlaceOfTensors) {
+  const auto says = [](const Bytes& body) { return std::string(error_of([&] { pick(body); }).what()); };
+  EXPECT_NE(says(dict(text("epoch") + "K\x03" + text("args") + opaque("a", "B"))).find("epoch, args"),
+            std::string::npos);
+  EXPECT_NE(says(opaque("my", "Trainer")).find("an object of my.Trainer"), std::string::npos);
+  EXPECT_NE(says(tensor()).find("a single tensor"), std::string::npos);
+  EXPECT_NE(says("](" + tensor() + "e").find("a list"), std::string::npos);
 }
 
 TEST(StateDictPicker, RefusesFilesWithoutTensorsByName) {

@@ -63,6 +63,39 @@ TEST(TensorTable, KeepsADistillersStudent) {
   EXPECT_EQ(table.selection.prefixes, (Names{"student.", "module."}));
 }
 
+TEST(TensorTable, LeavesTheCountersOfOtherToolsAside) {
+  auto average = table_of({"n_averaged", "module.a", "module.b"});
+  keep_network(average);
+  EXPECT_EQ(names_of(average), (Names{"a", "b"}));
+  EXPECT_EQ(average.selection.counters, (Names{"n_averaged"}));
+  EXPECT_EQ(average.selection.left_aside, 1u);
+  auto counted = table_of({"a.weight", "a.total_ops", "a.total_params", "total_ops"});
+  keep_network(counted);
+  EXPECT_EQ(names_of(counted), (Names{"a.weight"}));
+  EXPECT_EQ(counted.selection.counters, (Names{"a.total_ops", "a.total_params", "total_ops"}));
+  auto alone = table_of({"total_ops"});
+  keep_network(alone);
+  EXPECT_EQ(names_of(alone), (Names{"total_ops"}));
+}
+
+TEST(TensorTable, TakesPrefixesOffUnreadEntriesToo) {
+  auto table = table_of({"module.a"});
+  table.unread = {{"module.b", "torch.QInt8Storage", true}, {"args", "argparse.Namespace", false}};
+  keep_network(table);
+  EXPECT_EQ(names_of(table), (Names{"a"}));
+  EXPECT_EQ(table.unread[0].name, "b");
+  EXPECT_EQ(table.unread[1].name, "args");
+}
+
+TEST(TensorTable, KeepsTheEntriesBelowAPath) {
+  auto table = table_of({"a.x", "a.y", "ab.x"});
+  EXPECT_FALSE(keep_below(table, "b"));
+  EXPECT_EQ(names_of(table), (Names{"a.x", "a.y", "ab.x"}));
+  EXPECT_TRUE(keep_below(table, "a"));
+  EXPECT_EQ(names_of(table), (Names{"x", "y"}));
+  EXPECT_EQ(table.selection.prefixes, (Names{"a."}));
+}
+
 TEST(TensorTable, LeavesTheOptimizerAsideUnlessItIsAll) {
   auto mixed = table_of({"a", "optimizer.a"}), alone = table_of({"optimizer.a"});
   keep_network(mixed);

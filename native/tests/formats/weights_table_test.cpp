@@ -29,18 +29,59 @@ TEST(WeightsTable, KeepsStoredNamesOnRequest) {
   EXPECT_EQ(read(safetensors("module.a"), {.key = "", .network = false}).tensors[0].name, "module.a");
 }
 
-TEST(WeightsTable, FollowsAKeyInPyTorchFilesAlone) {
+TEST(WeightsTable, FollowsAKeyOfDictionariesOrOfNames) {
   const Bytes nested = archive(pickle(dict(text("teacher") + state_dict())));
   EXPECT_EQ(read(nested, {.key = "teacher", .network = true}).selection.key, "teacher");
+  EXPECT_EQ(read(safetensors("teacher.a"), {.key = "teacher", .network = true}).tensors[0].name, "a");
   EXPECT_EQ(code_of([] { read(safetensors(), {.key = "teacher", .network = true}); }), "UNKNOWN_NAME");
 }
 
+TEST(WeightsTable, TakesNullForNoMetadata) {
+  const std::string json = R"({"__metadata__": null,"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+  EXPECT_TRUE(read(little(json.size(), 8) + json + Bytes(4, '\0')).metadata.empty());
+}
+
 TEST(WeightsTable, RefusesWhatIsNoFileOfWeights) {
-  EXPECT_EQ(code_of([] { read("dear reader, this is a letter and no file of weights"); }), "FILE_CORRUPT");
-  EXPECT_EQ(code_of([] { read(""); }), "FILE_CORRUPT");
-  const Error tar = error_of([] { read("storages" + Bytes(249, '\0') + "ustar" + Bytes(300, '\0')); });
-  EXPECT_STREQ(to_string(tar.code()), "FILE_UNSUPPORTED");
-  EXPECT_NE(std::string(tar.what()).find("tar"), std::string::npos);
+  EXPECT_EQ(code_of([] { read(Bytes(300, '\1')); }), "FILE_CORRUPT");
+  const Error empty = error_of([] { read(""); });
+  EXPECT_STREQ(to_string(empty.code()), "FILE_CORRUPT");
+  EXPECT_NE(std::string(empty.what()).find("empty"), std::string::npos);
+}
+
+TEST(WeightsTable, TellsOtherFilesApartByTheirFirstBytes) {
+  const auto padded = [](const Bytes& head) { return head + Bytes(600, '\1'); };
+  const auto tar = [](const Bytes& first) {
+    return first + Bytes(257 - first.size(), '\0') + "ustar" + Bytes(300, '\0');
+  };
+  const std::vector<std::pair<Bytes, const char*>> files = {
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 346511\n", "git lfs pull"},
+      {"<!DOCTYPE html><html><head><title>Virus scan</title></head></html>", "web page"},
+      {"\n <html lang=\"en\">", "web page"},
+      {"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", "XML"},
+      {"{\"error\":\"Entry not found\"}", "JSON: {\"error\":\"Entry not found\"}"},
+      {"dear reader, this is a letter and no file of weights", "a text: dear reader"},
+      {"Zugriff verweigert für Gäste", "a text: Zugriff"},
+      {padded(raw("\x89HDF\r\n\x1a\n")), "HDF5"},
+      {padded(raw("\x08\x08\x12\x07pytorch")), "ONNX"},
+      {padded(raw("\x1f\x8b\x08")), "gunzip"},
+      {padded("BZh9"), "bunzip2"},
+      {padded(raw("\xfd"
+                  "7zXZ\0")),
+       "unxz"},
+      {padded(raw("\x28\xb5\x2f\xfd")), "unzstd"},
+      {padded(raw("\x93NUMPY")), "NumPy"},
+      {padded("GGUF"), "GGUF"},
+      {padded(raw("\x1c\0\0\0TFL3")), "TensorFlow Lite"},
+      {padded(raw("\x89PNG\r\n\x1a\n")), "PNG"},
+      {padded(raw("\xff\xd8\xff\xe0")), "JPEG"},
+      {tar("storages"), "weights_only=False"},
+      {tar("model.pth"), "tar -xf"},
+  };
+  for (const auto& [bytes, says] : files) {
+    const Error error = error_of([&, &file = bytes] { read(file); });
+    EXPECT_STREQ(to_string(error.code()), "FILE_UNSUPPORTED") << says;
+    EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
+  }
 }
 
 TEST(WeightsTable, RefusesElementsRepeatedFarBeyondTheFile) {

@@ -22,12 +22,16 @@ NamedTensors named(const std::vector<std::string>& names, at::IntArrayRef shape 
 
 using Names = std::vector<std::string>;
 
-TEST(DetectorWeights, LoseThePrefixesThatAllNamesShare) {
-  EXPECT_EQ(names_of(without_wrappers(named({"module._orig_mod.model.a.weight", "module._orig_mod.model.b"}))),
-            (Names{"a.weight", "b"}));
-  EXPECT_EQ(names_of(without_wrappers(named({"module.a", "model.b"}))), (Names{"module.a", "model.b"}));
-  EXPECT_EQ(names_of(without_wrappers(named({"module.", "module.a"}))), (Names{"module.", "module.a"}));
-  EXPECT_TRUE(without_wrappers({}).empty());
+TEST(DetectorWeights, TakesOffWhateverStandsInFrontOfTheParts) {
+  EXPECT_EQ(
+      names_of(without_wrapper(named({"module._orig_mod.model.rpn.weight", "module._orig_mod.model.backbone.b"}))),
+      (Names{"rpn.weight", "backbone.b"}));
+  EXPECT_EQ(names_of(without_wrapper(named({"net.rpn.a", "net.backbone.b", "metric.total"}))),
+            (Names{"rpn.a", "backbone.b"}));
+  EXPECT_EQ(names_of(without_wrapper(named({"rpn.head.conv.weight", "backbone.body.conv1.weight"}))),
+            (Names{"rpn.head.conv.weight", "backbone.body.conv1.weight"}));
+  EXPECT_EQ(names_of(without_wrapper(named({"unknown.a", "b"}))), (Names{"unknown.a", "b"}));
+  EXPECT_TRUE(without_wrapper(NamedTensors{}).empty());
 }
 
 TEST(DetectorWeights, ReplaceTorchvisionsNamesOf2019) {

@@ -35,6 +35,18 @@ TEST(StateDict, RefusesAStateOfWhichNothingFits) {
   EXPECT_NE(std::string(shapes.what()).find("a (expected [2], received [5])"), std::string::npos) << shapes.what();
 }
 
+TEST(StateDict, SetsCountersThatOldFilesLackToZero) {
+  const NamedTensors target = {{"bn.running_mean", at::zeros({2})},
+                               {"bn.num_batches_tracked", at::full({}, 7, at::kLong)}};
+  const LoadReport report = load_state_dict(target, {{"bn.running_mean", at::ones({2})}}, /*strict=*/true);
+  EXPECT_EQ(report.matched, 1u);
+  EXPECT_TRUE(report.missing.empty());
+  EXPECT_EQ(target[1].second.item<int64_t>(), 0);
+  // Not without the norm that it belongs to.
+  EXPECT_EQ(code_of([&] { load_state_dict(target, {{"other", at::ones({2})}}, /*strict=*/true); }),
+            "STATE_DICT_MISMATCH");
+}
+
 TEST(StateDict, LoadsNothingFromAnEmptyOne) { EXPECT_EQ(load_state_dict(kTarget, {}, /*strict=*/false).matched, 0u); }
 
 }  // namespace

@@ -36,16 +36,17 @@ describe("reading files of PyTorch", () => {
 
   it("reports the dictionary, the prefixes and the number of skipped tensors", async () => {
     const selectionOf = async (name: string): Promise<unknown> => (await readWeightsInfo(fixture(name))).selection;
-    expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0 });
+    expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0, counters: [],
+      unread: [] });
     expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict",
-      prefixes: ["module."], leftAside: 0 });
+      prefixes: ["module."], leftAside: 0, counters: [], unread: [] });
     // The teacher's 8 tensors, and one of a fusion.
     expect(await selectionOf("module-student-prefix.zip.pt")).to.deep.equal({ key: "",
-      prefixes: ["module.", "student."], leftAside: 9 });
+      prefixes: ["module.", "student."], leftAside: 9, counters: [], unread: [] });
     expect(await selectionOf("nested-twice.zip.pt")).to.deep.equal({ key: "checkpoint.model", prefixes: [],
-      leftAside: 0 });
-    expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [],
-      leftAside: 8 });
+      leftAside: 0, counters: [], unread: [] });
+    expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [], leftAside: 8,
+      counters: [], unread: [] });
   });
 
   it("keeps text, numbers and booleans next to the state dict as metadata", async () => {
@@ -70,7 +71,7 @@ describe("reading files of PyTorch", () => {
       archive(pickle(dict(text("first"), dict(text("w"), tensor()), text("second"), dict(text("w"), tensor())))),
     );
     const { message } = await failureOf("FILE_UNSUPPORTED", () => readStateDict(path));
-    expect(message).to.contain("several: first, second").and.to.contain("--key NAME");
+    expect(message).to.contain("several: first, second").and.to.contain("Choose one with `key`");
   });
 
   it("detects the format by content, whatever the name", async () => {

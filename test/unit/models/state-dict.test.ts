@@ -3,6 +3,7 @@ import { createModel, Tensor, type Model, type StateDict } from "../../../lib/in
 import { filled } from "../../support/deterministic.js";
 import { failureOf } from "../../support/errors.js";
 import { valuesOf } from "../../support/numeric.js";
+import { AS_STORED } from "../../support/load-report.js";
 
 const plain = async (model: Model): Promise<Record<string, number[]>> =>
   Object.fromEntries(Object.entries(await model.stateDict()).map(([name, tensor]) => [name, valuesOf(tensor)]));
@@ -32,8 +33,8 @@ describe("loadStateDict", () => {
 
   it("replaces every entry, converted to the network's type", async () => {
     expect(full["conv1.weight"]!.dtype).to.equal("float64");
-    expect(await model.loadStateDict(full)).to.deep.equal({ matched: Object.keys(full).length, missing: [],
-      unexpected: [], mismatched: [] });
+    expect(await model.loadStateDict(full)).to.deep.equal({ ...AS_STORED, matched: Object.keys(full).length,
+      missing: [], unexpected: [], mismatched: [] });
     const state = await model.stateDict();
     for (const [name, tensor] of Object.entries(full)) {
       const counter = name.endsWith("num_batches_tracked");
@@ -81,6 +82,7 @@ describe("loadStateDict", () => {
     const before = await plain(model);
     using other = await createModel("resnet8", { numClasses: 10 });
     expect(await model.loadStateDict(await other.stateDict(), { strict: false })).to.deep.equal({
+      ...AS_STORED,
       matched: Object.keys(full).length - 2,
       missing: [],
       unexpected: [],
@@ -102,6 +104,7 @@ describe("loadStateDict", () => {
     const before = await plain(model);
     const partial = { ...without(full, ["fc.weight", "fc.bias"]), head: Tensor.from([1], [1]) };
     expect(await model.loadStateDict(partial, { strict: false })).to.deep.equal({
+      ...AS_STORED,
       matched: Object.keys(full).length - 2,
       missing: ["fc.weight", "fc.bias"],
       unexpected: ["head"],

@@ -23,9 +23,28 @@ struct FileName {
 
 /// The first parts of names of detectors, of their backbones and of ImageNet networks.
 constexpr std::string_view kFirstParts[] = {
-    "anchor_generator", "backbone", "bn1",  "classifier", "conv1", "fc",     "features",           "head",
-    "layer1",           "layer2",   "layer3", "layer4",   "pixel_mean", "pixel_std", "proposal_generator", "res2",
-    "res3",             "res4",     "res5", "roi_heads",  "rpn",   "stem",
+    "anchor_generator",
+    "backbone",
+    "bn1",
+    "classifier",
+    "conv1",
+    "fc",
+    "features",
+    "head",
+    "layer1",
+    "layer2",
+    "layer3",
+    "layer4",
+    "pixel_mean",
+    "pixel_std",
+    "proposal_generator",
+    "res2",
+    "res3",
+    "res4",
+    "res5",
+    "roi_heads",
+    "rpn",
+    "stem",
 };
 
 constexpr FileName kOldNames[] = {
@@ -129,8 +148,8 @@ std::string common_wrapper(const Entries& entries) {
   for (const auto& [name, value] : entries) {
     if (const auto wrapper = wrapper_in(name)) ++counts[*wrapper];
   }
-  const auto most = std::max_element(counts.begin(), counts.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? "" : std::string(most->first);
 }
 
@@ -138,7 +157,8 @@ template <typename Entries>
 Entries behind(const std::string& wrapper, const Entries& entries) {
   Entries bare;
   for (const auto& [name, value] : entries) {
-    if (name.size() > wrapper.size() && name.starts_with(wrapper)) bare.emplace_back(name.substr(wrapper.size()), value);
+    if (name.size() > wrapper.size() && name.starts_with(wrapper))
+      bare.emplace_back(name.substr(wrapper.size()), value);
   }
   return bare;
 }

@@ -1,0 +1,17 @@
+// Errors of loading weights name the option that helps; in a run's configuration it belongs to one of its networks.
+import { isReviewKdError, ReviewKdError } from "../errors.js";
+
+/** The part of a network in a run's configuration, which is its key there. */
+export type NetworkRole = "model" | "teacher" | "student";
+
+/** A sentence that proposes to load weights in part, of which a teacher learns nothing. */
+const IN_PART = / `strict: false`[^.]*\./;
+
+/** An error of loading a network's weights with the options that it proposes as the run's configuration has them. */
+export function adviceFor(role: NetworkRole, error: unknown): unknown {
+  if (!isReviewKdError(error)) return error;
+  const message = (role === "teacher" ? error.message.replace(IN_PART, "") : error.message)
+    .replaceAll("`key`", `\`${role}.key\``).replaceAll("`strict: false`", `\`${role}.strict: false\``);
+  return message === error.message ? error
+    : new ReviewKdError(error.code, message, { valid: error.valid, cause: error });
+}

@@ -1,0 +1,74 @@
+// The files that a path of weights stands for: one, or the shards that an index lists.
+import { readdir, readFile, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+import { z } from "zod";
+import { causedBy, ReviewKdError } from "../errors.js";
+import { listed } from "./nearest-name.js";
+import { valueText } from "./validation.js";
+
+/** Extensions of weights files, in the order in which a directory's are proposed. */
+const ENDINGS = [".safetensors", ".index.json", ".pt", ".pth", ".pkl", ".bin", ".ckpt"];
+const MOST_PROPOSED = 5;
+const LARGEST_INDEX = 2 ** 26;
+
+/** Files of shards lie next to their index, or below it. */
+const ShardName = z.string().min(1).refine((name) => !isAbsolute(name) && !name.split(/[/\\]/).includes(".."),
+  "the name of a file next to the index");
+
+/** As Hugging Face's libraries write it: the file of each tensor. */
+const ShardIndex = z.object({
+  weight_map: z.record(z.string(), ShardName).refine((map) => Object.keys(map).length > 0, "at least one tensor"),
+});
+
+/**
+ * The file, or for an index of shards (`*.index.json`, as Hugging Face's libraries write them) the index and its shards.
+ *
+ * @throws ReviewKdError `FILE_ACCESS` for a directory, with the files of weights in it; `FILE_NOT_FOUND` for a shard;
+ * `FILE_CORRUPT` or `FILE_UNSUPPORTED` for another JSON file.
+ */
+export async function weightsFiles(path: string): Promise<string | [string, ...string[]]> {
+  // What cannot be found or read is left to the readers of weights.
+  const status = await stat(path).catch(() => undefined);
+  if (status?.isDirectory() === true) throw await directoryError(path);
+  if (status === undefined || !path.endsWith(".json")) return path;
+  const index = await readIndex(path, status.size);
+  const shards = [...new Set(Object.values(index.weight_map))].sort().map((name) => join(dirname(path), name));
+  const found = await Promise.all(shards.map((shard) => stat(shard).then((file) => file.isFile(), () => false)));
+  const absent = shards.filter((_, position) => found[position] !== true);
+  if (absent.length === 0) return [path, ...shards];
+  throw new ReviewKdError("FILE_NOT_FOUND",
+    `invalid index ${path}: expected the ${shards.length} shards that it lists next to it, received none of ${listed(absent.slice(0, MOST_PROPOSED))}. Download them into the same folder.`);
+}
+
+async function readIndex(path: string, bytes: number): Promise<z.infer<typeof ShardIndex>> {
+  if (bytes > LARGEST_INDEX) {
+    throw new ReviewKdError("FILE_UNSUPPORTED",
+      `invalid index ${path}: expected at most ${LARGEST_INDEX} bytes, received ${bytes}. Pass a file of weights, or the index of its shards.`);
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    throw causedBy("FILE_CORRUPT",
+      `invalid index ${path}: expected the JSON of an index of shards, received other text`, error,
+      "Download it again.");
+  }
+  if (typeof content !== "object" || content === null || !("weight_map" in content)) {
+    throw new ReviewKdError("FILE_UNSUPPORTED",
+      `invalid weight file ${path}: expected an index of shards with weight_map, received other JSON. Pass the file of weights itself, such as ${join(dirname(path), "model.safetensors")}.`);
+  }
+  const index = ShardIndex.safeParse(content);
+  if (index.success) return index.data;
+  throw new ReviewKdError("FILE_CORRUPT",
+    `invalid index ${path}: expected weight_map with the name of a file next to it for each tensor, received ${valueText(content.weight_map)}. Download it again.`);
+}
+
+async function directoryError(path: string): Promise<ReviewKdError> {
+  const names = await readdir(path).catch(() => []);
+  const files = ENDINGS.flatMap((ending) => names.filter((name) => name.endsWith(ending)).sort())
+    .slice(0, MOST_PROPOSED).map((name) => join(path, name));
+  const remedy = files.length === 0 ? "There is no file of weights in it; pass the path of one."
+    : `Pass a file in it: ${listed(files)}.`;
+  return new ReviewKdError("FILE_ACCESS",
+    `cannot read the weight file ${path}: expected a file, received a directory. ${remedy}`);
+}

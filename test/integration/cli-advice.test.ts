@@ -1,0 +1,122 @@
+// What errors of the command line propose, tried as the next command.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { Command } from "commander";
+import { createModel, writeStateDict, type StateDict } from "../../lib/index.js";
+import { buildProgram } from "../../lib/cli/program.js";
+import { fail, succeed, useDirectory } from "./helpers.js";
+
+const DATA = ["--data", "synthetic:numClasses=4,trainSamples=16,testSamples=8", "--batch-size", "8"];
+const SHORT = [...DATA, "--epochs", "1"];
+
+describe("advice of the command line", function () {
+  this.timeout(240_000);
+  const directory = useDirectory();
+  const file = (name: string): string => join(directory.path, name);
+  const run = (): string[] => ["--run", file(`run-${runs++}`)];
+  let runs = 0;
+
+  const behind = (prefix: string, state: StateDict): StateDict =>
+    Object.fromEntries(Object.entries(state).map(([name, value]) => [prefix + name, value]));
+
+  before(async () => {
+    using first = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    using second = await createModel("resnet8", { numClasses: 4, seed: 2 });
+    await writeStateDict(file("two.pth"), { ...behind("snet.", await first.stateDict()),
+      ...behind("tnet.", await second.stateDict()) });
+    await writeStateDict(file("one.pth"), await first.stateDict());
+    using other = await createModel("resnet8", { numClasses: 7 });
+    await writeStateDict(file("seven.pth"), await other.stateDict());
+  });
+
+  /** A command that fails, and that succeeds with the flags that its message proposes. */
+  async function follow(words: readonly string[], advice: string, flags: readonly string[],
+    options: { exit: number; code: string }): Promise<void> {
+    const message = await fail([...words, ...run()], options);
+    expect(message).to.contain(advice);
+    expect(message, "options of the API").not.to.match(/`(?:\w+\.)?(?:key|strict: false)`/);
+    await succeed([...words, ...flags, ...run()]);
+  }
+  const SEVERAL = { exit: 1, code: "FILE_UNSUPPORTED" };
+  const MISMATCH = { exit: 1, code: "STATE_DICT_MISMATCH" };
+
+  it("chooses one of several state dicts", async () => {
+    await follow(["train", "--model", "resnet8", "--weights", file("two.pth"), ...SHORT], "--key NAME", ["--key",
+      "tnet"], SEVERAL);
+    await follow(["distill", "--teacher", "resnet8", "--teacher-weights", file("two.pth"), "--student", "resnet8",
+      ...SHORT], "--teacher-key NAME", ["--teacher-key", "tnet"], SEVERAL);
+    await follow(["distill", "--teacher", "resnet8", "--teacher-weights", file("one.pth"), "--student", "resnet8",
+      "--student-weights", file("two.pth"), ...SHORT], "--student-key NAME", ["--student-key", "snet"], SEVERAL);
+    const evaluate = ["eval", "--model", "resnet8", "--weights", file("two.pth"), ...DATA];
+    expect(await fail(evaluate, SEVERAL)).to.contain("--key NAME");
+    await succeed([...evaluate, "--key", "snet"]);
+    await succeed(["convert", file("two.pth"), file("chosen.pth"), "--key", "snet"]);
+  });
+
+  it("loads weights for another number of classes in part", async () => {
+    await follow(["train", "--model", "resnet8", "--weights", file("seven.pth"), ...SHORT], "--no-strict loads", [
+      "--no-strict",
+    ], MISMATCH);
+    await follow(["distill", "--teacher", "resnet8", "--teacher-weights", file("one.pth"), "--student", "resnet8",
+      "--student-weights", file("seven.pth"), ...SHORT], "--no-strict loads", ["--no-strict"], MISMATCH);
+    const evaluate = ["eval", "--model", "resnet8", "--weights", file("seven.pth"), ...DATA];
+    expect(await fail(evaluate, MISMATCH)).to.contain("--no-strict");
+    expect((await succeed([...evaluate, "--no-strict"])).stderr).to.contain("fc.weight");
+  });
+
+  it("does not load a teacher in part, of which a student would learn nothing", async () => {
+    const message = await fail(["distill", "--teacher", "resnet8", "--teacher-weights", file("seven.pth"), "--student",
+      "resnet8", ...SHORT, ...run()], MISMATCH);
+    expect(message).not.to.match(/strict/);
+  });
+
+  it("names the network of a file that does not", async () => {
+    const words = ["eval", "--weights", file("one.pth"), ...DATA];
+    const message = await fail(words, { exit: 2, code: "INVALID_ARGUMENT" });
+    const [, name = ""] = /Pass --model (\S+), which it fits/.exec(message) ?? [];
+    await succeed([...words, "--model", name]);
+  });
+
+  it("names a file of weights in a folder", async () => {
+    const message = await fail(["inspect", directory.path], { exit: 1, code: "FILE_ACCESS" });
+    const [, path = ""] = /Pass a file in it: ([^, ]+)/.exec(message) ?? [];
+    await succeed(["inspect", path]);
+  });
+
+  it("proposes flags and commands that exist", async () => {
+    const program = buildProgram();
+    const commands = allOf(program);
+    const flags = new Set(commands.flatMap(({ options }) => options.flatMap(({ long }) => long ?? [])));
+    const names = new Set(commands.map((command) => command.name()));
+    const unknown: string[] = [];
+    for (const path of await sources()) {
+      for (const [, text = ""] of (await readFile(path, "utf8")).matchAll(/(["`](?:[^"`\\\n]|\\.)*["`])/g)) {
+        // Sentences alone: the words of other programs' command lines stand by themselves.
+        if (!/\w \w/.test(text)) continue;
+        for (const [flag] of text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g))
+          if (!flags.has(flag) && !OF_OTHERS.has(flag)) unknown.push(`${path}: ${flag}`);
+        for (const [, name = ""] of text.matchAll(/`reviewkd ([a-z]+)/g))
+          if (!names.has(name)) unknown.push(`${path}: reviewkd ${name}`);
+      }
+    }
+    expect(unknown).to.deep.equal([]);
+  });
+});
+
+/** Flags of npm, pip and node in messages, and commander's own. */
+const OF_OTHERS = new Set(["--omit", "--no-optional", "--ignore-optional", "--include", "--external", "--save-optional",
+  "--help"]);
+
+function allOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allOf)];
+}
+
+/** Files with messages. */
+async function sources(): Promise<string[]> {
+  const files = await Promise.all(
+    ["lib", "native"].map((folder) => readdir(folder, { recursive: true, withFileTypes: true })),
+  );
+  return files.flat().filter((entry) => entry.isFile() && /\.(?:ts|cpp|h)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name)).filter((path) => !path.startsWith("native/tests"));
+}
