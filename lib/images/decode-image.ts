@@ -66,6 +66,12 @@ function unsupported(name: string, expected: string, received: string, fix: stri
     `invalid image ${name}: expected ${expected}, received ${received}. ${fix}`);
 }
 
+/** An image as messages name it, and a check of its header. */
+interface Photo {
+  readonly name: string;
+  readonly check: (header: ImageHeader) => void;
+}
+
 /**
  * Decodes a photograph of unknown origin, a file or its content.
  *
@@ -73,6 +79,17 @@ function unsupported(name: string, expected: string, received: string, fix: stri
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`; `FILE_UNSUPPORTED` and `FILE_CORRUPT` for broken images.
  */
 export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif): Promise<DecodedImage> {
+  return withPhoto(image, (encoded, photo) => decodeImage(sharp, encoded, { ...photo, exif }));
+}
+
+/**
+ * Reads a photograph of unknown origin and has it decoded.
+ *
+ * @param decode - must pass the header to `check` before it decodes pixels.
+ * @throws ReviewKdError as {@link decodePhoto}.
+ */
+export async function withPhoto<Result>(image: string | Uint8Array,
+  decode: (encoded: Uint8Array, photo: Photo) => Promise<Result>): Promise<Result> {
   const name = typeof image === "string" ? image : "in memory";
   const encoded = typeof image === "string" ? await readImageFile(image) : image;
   const check = ({ format, size }: ImageHeader): void => {
@@ -83,7 +100,7 @@ export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif
       throw unsupported(name, "at most 2^27 pixels", `${size.width}×${size.height}`, "Scale it down first.");
   };
   try {
-    return await decodeImage(sharp, encoded, { name, exif, check });
+    return await decode(encoded, { name, check });
   } catch (error) {
     if (error instanceof ReviewKdError) throw error;
     throw new ReviewKdError("FILE_CORRUPT",
@@ -96,7 +113,8 @@ async function readImageFile(path: string): Promise<Uint8Array> {
     const status = await stat(path);
     if (!status.isFile()) {
       throw unsupported(path, "a file", status.isDirectory() ? "a folder" : "something else",
-        status.isDirectory() ? "detectAll finds objects in the images of a folder." : "Pass the path of an image.");
+        status.isDirectory() ? "Pass its images; detectAll and classifyAll take folders."
+          : "Pass the path of an image.");
     }
     if (status.size > MOST_BYTES) throw unsupported(path, "at most 2^28 bytes", String(status.size), "Compress it.");
     return await readFile(path);

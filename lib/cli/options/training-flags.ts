@@ -17,8 +17,9 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly fallbackDirectory?: string;
 }
 
-/** Of data that are read from image files. */
-const IMAGE_FILES: readonly FlagRow[] = [
+/** Of data that are stored in files. */
+const STORED: readonly FlagRow[] = [
+  { path: "data.labels", flag: "--labels <which>", help: "cifar100: fine (default), 100 classes, or coarse, 20" },
   { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
     help: "image files: fail at one that cannot be decoded, or skip it" },
@@ -30,7 +31,7 @@ const IMAGE_FILES: readonly FlagRow[] = [
 ];
 
 const DATA: readonly FlagRow[] = [
-  ...IMAGE_FILES,
+  ...STORED,
   { path: "data.trainSizes", flag: "--train-sizes <n,n,…>",
     help: "coco, voc, scenes: short sides, one of which is drawn for each training image" },
   { path: "data.limitTrain", flag: "--limit-train <n>",
@@ -121,8 +122,8 @@ export function addData(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, DATA);
 }
 
-export function addImageFiles(command: Command): void {
-  addSchemaFlags(command, schemas.TrainConfig, IMAGE_FILES);
+export function addStoredData(command: Command): void {
+  addSchemaFlags(command, schemas.TrainConfig, STORED);
 }
 
 /** How a detector resizes images; `network`: the path of its settings. */

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import sharp from "sharp";
-import { ImageDecoder, resizedSide } from "../../../lib/datasets/image-decoder.js";
+import { ImageDecoder } from "../../../lib/datasets/image-decoder.js";
+import { resizedSide } from "../../../lib/images/center-crop.js";
 import { loadSharp } from "../../../lib/images/load-sharp.js";
 import { addon } from "../../../lib/native.js";
 import { gradient, picture } from "../../support/image-files.js";
