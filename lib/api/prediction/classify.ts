@@ -149,8 +149,9 @@ function planOf(model: Classifier, options: z.output<typeof OptionsOfBoth>): Pla
     model.preprocessing);
   warnOfAssumed(model, preprocessing);
   const { normalization, ...crop } = preprocessing;
-  return { model, topK: Math.min(topK, model.numClasses), batchSize, classNames, crop, normalization, // Node decodes in its pool of 4 threads, unless its environment has another number.
-    decodedAtATime: Math.max(4, availableParallelism()) };
+  // Node decodes in its pool of 4 threads, unless its environment has another number.
+  const decodedAtATime = Math.max(4, availableParallelism());
+  return { model, topK: Math.min(topK, model.numClasses), batchSize, classNames, crop, normalization, decodedAtATime };
 }
 
 /** An image, or the reason why there is none. */

@@ -1,4 +1,4 @@
-// What a classifier's input is: recorded by a training, or assumed from its architecture.
+// The input of a classifier: recorded by a training, or assumed from the architecture.
 import { CIFAR_NORMALIZATION, IMAGENET_NORMALIZATION } from "../../config/normalizations.js";
 import type { Preprocessing } from "../../config/schemas/data.js";
 import { resizedSide } from "../../images/center-crop.js";

@@ -88,7 +88,7 @@ async function predict(output: Output, weights: string, sources: readonly string
     `invalid images: expected at least one that can be decoded, received none of ${paths.length}. The first: ${reason}`);
 }
 
-/** What classifies the images: the options given, and a notice of what nothing records. */
+/** The given options, completed by what the weights do not record, which it reports. */
 function complete(output: Output, weights: string, model: Model,
   given: Pick<ClassifyAllOptions, "imageSize" | "resizeSize" | "normalization">): ClassifyAllOptions {
   const { assumed, ...recorded } = model.preprocessing;
