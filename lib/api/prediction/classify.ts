@@ -257,9 +257,10 @@ async function predict(images: readonly PreparedImage[],
 /** The indices of the largest values, of equal ones the first, in falling order. */
 function largest(values: Float64Array, count: number): number[] {
   const best: number[] = [];
-  for (const [index, value] of values.entries()) {
-    if (best.length === count && value <= (values[best[count - 1] as number] as number)) continue;
-    const position = best.findIndex((other) => value > (values[other] as number));
+  const valueAt = (index: number): number => values[index] as number;
+  for (let index = 0; index < values.length; ++index) {
+    if (best.length === count && valueAt(index) <= valueAt(best[count - 1] as number)) continue;
+    const position = best.findIndex((other) => valueAt(index) > valueAt(other));
     best.splice(position < 0 ? best.length : position, 0, index);
     best.length = Math.min(best.length, count);
   }
