@@ -80,12 +80,12 @@ export class Model extends Network {
   override async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const report = await super.load(path, options);
     const { key } = options;
-    const { metadata } = await addon().readWeightsInfo(path, key === undefined ? {} : { key });
-    const names = classNamesIn(metadata);
+    const { metadata, classNames, preprocessing } = await readWeightsInfo(path, key === undefined ? {} : { key });
     // Weights of another number of classes may be loaded but for the last layer.
-    const isOwn = names !== null && (metadata["numClasses"] ?? String(names.length)) === String(this.numClasses);
-    this.#classNames = isOwn ? names : this.#classNames;
-    this.#preprocessing = { ...this.#preprocessing, ...preprocessingIn(metadata) };
+    const isOwn = classNames !== null &&
+      (metadata["numClasses"] ?? String(classNames.length)) === String(this.numClasses);
+    this.#classNames = isOwn ? classNames : this.#classNames;
+    this.#preprocessing = { ...this.#preprocessing, ...preprocessing };
     return report;
   }
 

@@ -1,5 +1,5 @@
 import { addon, type NativeWindow } from "../native.js";
-import { type CenterCrop, cropCenter, resizedSide, resizeTo, rgbBytes } from "../images/center-crop.js";
+import { type CenterCrop, cropCenter, openUpright, resizedSide, resizeTo, rgbBytes } from "../images/center-crop.js";
 import type { Sharp } from "../images/load-sharp.js";
 
 type SharpImage = ReturnType<Sharp>;
@@ -27,14 +27,10 @@ export class ImageDecoder {
   }
 
   async decode(encoded: Uint8Array, crop: Crop): Promise<Uint8Array> {
-    // Old JPEG files cause many warnings, which are acceptable; missing data is not.
-    const image = this.sharp(encoded, { failOn: "error" });
-    const { width, height } = (await image.metadata()).autoOrient;
-    const cropped = crop.kind === "random"
-      ? this.#random(image.autoOrient(),
-        addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
-      : cropCenter(image.autoOrient(), { height, width }, this.#center);
-    return rgbBytes(cropped);
+    const { image, height, width } = await openUpright(this.sharp, encoded);
+    return rgbBytes(crop.kind === "random"
+      ? this.#random(image, addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
+      : cropCenter(image, { height, width }, this.#center));
   }
 
   #random(image: SharpImage, { top, left, height, width, flip }: NativeWindow): SharpImage {

@@ -1,5 +1,5 @@
 // The pixels of an image file as a classifier sees them in an evaluation: resized, with the center cut out.
-import { type DecodedImage, withPhoto } from "./decode-image.js";
+import { type DecodedImage, type ImageHeader, withPhoto } from "./decode-image.js";
 import type { Sharp } from "./load-sharp.js";
 
 type SharpImage = ReturnType<Sharp>;
@@ -55,17 +55,36 @@ export function resizeTo(image: SharpImage, height: number, width: number): Shar
   return image.resize({ height, width, fit: "fill", kernel: "linear", fastShrinkOnLoad: false });
 }
 
+/** An image that is not decoded yet, turned upright by its EXIF data. */
+interface UprightImage {
+  readonly image: SharpImage;
+  readonly height: number;
+  readonly width: number;
+}
+
+/**
+ * Opens an image, whose pixels are decoded later.
+ *
+ * @param check - throws if the header is not acceptable. Default: sharp's own bounds apply.
+ */
+export async function openUpright(sharp: Sharp, encoded: Uint8Array,
+  check?: (header: ImageHeader) => void): Promise<UprightImage> {
+  // Old JPEG files cause many warnings, which are acceptable; missing data is not.
+  const image = sharp(encoded, { failOn: "error", limitInputPixels: check === undefined });
+  const { width, height, autoOrient, format } = await image.metadata();
+  check?.({ format, size: autoOrient, otherSize: { width, height } });
+  return { image: image.autoOrient(), height: autoOrient.height, width: autoOrient.width };
+}
+
 /**
  * Decodes the center of a photograph of unknown origin, a file or its content, turned upright by its EXIF data.
  *
- * @throws ReviewKdError as {@link decodePhoto}.
+ * @throws ReviewKdError as {@link withPhoto}.
  */
 export function decodeCenter(sharp: Sharp, image: string | Uint8Array, crop: CenterCrop): Promise<DecodedImage> {
   return withPhoto(image, async (encoded, { check }) => {
-    const photo = sharp(encoded, { failOn: "error", limitInputPixels: false });
-    const { width, height, autoOrient, format } = await photo.metadata();
-    check({ format, size: autoOrient, otherSize: { width, height } });
-    const pixels = await rgbBytes(cropCenter(photo.autoOrient(), autoOrient, crop));
+    const upright = await openUpright(sharp, encoded, check);
+    const pixels = await rgbBytes(cropCenter(upright.image, upright, crop));
     return { pixels, height: crop.imageSize[0], width: crop.imageSize[1] };
   });
 }
