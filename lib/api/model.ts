@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
-import type { Preprocessing } from "../config/schemas/data.js";
 import { type LoadOptionsInput, type LoadReport, ModelSaveOptions, type ModelSaveOptionsInput, WeightsChoice,
   type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
@@ -14,7 +13,7 @@ import { Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
   type Prediction } from "./prediction/classify.js";
 import type { ImageInput, SkippedImage } from "./prediction/detect.js";
-import { completePreprocessing, type ModelPreprocessing } from "./prediction/preprocessing.js";
+import { completePreprocessing, type KnownPreprocessing, type ModelPreprocessing } from "./prediction/preprocessing.js";
 import { Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
@@ -41,7 +40,7 @@ const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
  */
 export class Model extends Network {
   #classNames: readonly string[] | null = null;
-  #preprocessing: Partial<Preprocessing> = {};
+  #preprocessing: KnownPreprocessing = {};
 
   /** @internal Has a model remember the classes and images that it is trained on. */
   static trainedOn(model: Model, { classNames, preprocessing }: Dataset): void {

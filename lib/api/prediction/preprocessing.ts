@@ -9,6 +9,9 @@ export interface ModelPreprocessing extends Preprocessing {
   readonly assumed: readonly (keyof Preprocessing)[];
 }
 
+/** Parts of an input. */
+export type KnownPreprocessing = { readonly [Key in keyof Preprocessing]?: Preprocessing[Key] | undefined };
+
 /** The size from which on a network is for ImageNet rather than for CIFAR. */
 const IMAGENET_SIDE = 224;
 
@@ -18,20 +21,19 @@ const IMAGENET_SIDE = 224;
  *
  * @param published - Image size of the published results.
  */
-export function completePreprocessing(known: Partial<Preprocessing>,
+export function completePreprocessing(known: KnownPreprocessing,
   published: readonly [height: number, width: number]): ModelPreprocessing {
   const isPhoto = Math.min(...published) >= IMAGENET_SIDE;
-  const { imageSize = published } = known;
+  const { imageSize = published, normalization = isPhoto ? IMAGENET_NORMALIZATION : CIFAR_NORMALIZATION } = known;
   const side = Math.min(...imageSize);
-  const defaults: Preprocessing = { imageSize, resizeSize: isPhoto ? resizedSide(side) : side,
-    normalization: isPhoto ? IMAGENET_NORMALIZATION : CIFAR_NORMALIZATION };
-  const assumed = (Object.keys(defaults) as (keyof Preprocessing)[]).filter((key) => known[key] === undefined);
-  return { ...defaults, ...known, assumed };
+  const { resizeSize = isPhoto ? resizedSide(side) : side } = known;
+  const complete = { imageSize, resizeSize, normalization };
+  return { ...complete,
+    assumed: (Object.keys(complete) as (keyof Preprocessing)[]).filter((key) => known[key] === undefined) };
 }
 
 /** The input that a caller wants: what it gives replaces what the model has, and another size scales the resizing. */
-export function withAssumptions(given: { readonly [Key in keyof Preprocessing]?: Preprocessing[Key] | undefined },
-  model: ModelPreprocessing): ModelPreprocessing {
+export function withAssumptions(given: KnownPreprocessing, model: ModelPreprocessing): ModelPreprocessing {
   const { imageSize = model.imageSize, normalization = model.normalization } = given;
   const { resizeSize = Math.round((model.resizeSize * Math.min(...imageSize)) / Math.min(...model.imageSize)) } = given;
   return { imageSize, resizeSize, normalization,
