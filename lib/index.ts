@@ -4,10 +4,10 @@ export { createModel, listDetectors, listModels, Model, readWeightsInfo, type Mo
 export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, type CreateDetectorOptions } from "./api/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
-export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
-  SkippedImage } from "./api/prediction/detect.js";
-export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions, Prediction } from "./api/prediction/classify.js";
-export type { ModelPreprocessing } from "./api/prediction/preprocessing.js";
+export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
+export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
+  Prediction } from "./api/classification/classify.js";
+export type { ModelPreprocessing } from "./api/classification/preprocessing.js";
 export { listImages } from "./images/list-images.js";
 export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";

@@ -10,7 +10,7 @@ import type { Dataset } from "./dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
 import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, type DetectOptions, type ImageInput,
-  type SkippedImage } from "./prediction/detect.js";
+  type SkippedImage } from "./detect.js";
 import { natives, wrapped } from "./functional/call.js";
 import { CLASS_NAMES_KEY } from "./metadata.js";
 import { Network } from "./network.js";

@@ -11,9 +11,10 @@ import { detectorInfoOf } from "./detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
 import { Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
-  type Prediction } from "./prediction/classify.js";
-import type { ImageInput, SkippedImage } from "./prediction/detect.js";
-import { completePreprocessing, type KnownPreprocessing, type ModelPreprocessing } from "./prediction/preprocessing.js";
+  type Prediction } from "./classification/classify.js";
+import type { ImageInput, SkippedImage } from "./detect.js";
+import { completePreprocessing, type KnownPreprocessing,
+  type ModelPreprocessing } from "./classification/preprocessing.js";
 import { Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */

@@ -3,7 +3,6 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
-import { IMAGENET_NORMALIZATION } from "../config/normalizations.js";
 import type { ImageFolderSource } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import type { StreamPass } from "../config/schemas/stream.js";
@@ -12,7 +11,7 @@ import { limitListing, listImageFolder, type FolderListing } from "./folder-list
 import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
-import { StreamedImages } from "./streamed-images.js";
+import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 
 export interface OpenImageFolder {
   readonly classNames: readonly string[];

@@ -1,10 +1,9 @@
 import { ReviewKdError } from "../errors.js";
-import { IMAGENET_NORMALIZATION } from "../config/normalizations.js";
 import type { StreamSource } from "../config/schemas/data.js";
 import type { StreamItem, StreamIterable, StreamPass, StreamPixels, StreamSplit } from "../config/schemas/stream.js";
 import { valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
-import { StreamedImages } from "./streamed-images.js";
+import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
 
 export function openStream(source: StreamSource, split: "train" | "test"): StreamedImages {

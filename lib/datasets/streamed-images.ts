@@ -7,6 +7,8 @@ import { putBlock, type ImageBlock } from "./feed.js";
 import { BATCHES_AHEAD, QueuePass } from "./queue-pass.js";
 import { readAll } from "./stored-images.js";
 
+export { IMAGENET_NORMALIZATION } from "../config/normalizations.js";
+
 export interface StreamedOptions {
   readonly kind: string;
   readonly split: "train" | "test";

@@ -1,5 +1,5 @@
 // The pixels of an image file as a classifier sees them in an evaluation: resized, with the center cut out.
-import { type DecodedImage, type ImageHeader, withPhoto } from "./decode-image.js";
+import { type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
 import type { Sharp } from "./load-sharp.js";
 
 type SharpImage = ReturnType<Sharp>;
@@ -79,10 +79,10 @@ export async function openUpright(sharp: Sharp, encoded: Uint8Array,
 /**
  * Decodes the center of a photograph of unknown origin, a file or its content, turned upright by its EXIF data.
  *
- * @throws ReviewKdError as {@link withPhoto}.
+ * @throws ReviewKdError as {@link decodePhoto}.
  */
 export function decodeCenter(sharp: Sharp, image: string | Uint8Array, crop: CenterCrop): Promise<DecodedImage> {
-  return withPhoto(image, async (encoded, { check }) => {
+  return decodePhoto(sharp, image, "rotate", async (_, encoded, { check }) => {
     const upright = await openUpright(sharp, encoded, check);
     const pixels = await rgbBytes(cropCenter(upright.image, upright, crop));
     return { pixels, height: crop.imageSize[0], width: crop.imageSize[1] };

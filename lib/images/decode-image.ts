@@ -66,30 +66,15 @@ function unsupported(name: string, expected: string, received: string, fix: stri
     `invalid image ${name}: expected ${expected}, received ${received}. ${fix}`);
 }
 
-/** An image as messages name it, and a check of its header. */
-interface Photo {
-  readonly name: string;
-  readonly check: (header: ImageHeader) => void;
-}
-
 /**
  * Decodes a photograph of unknown origin, a file or its content.
  *
  * @param image - a path, or an encoded image.
+ * @param decode - must pass the header to `check` before it decodes a pixel. Default: all of the image.
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`; `FILE_UNSUPPORTED` and `FILE_CORRUPT` for broken images.
  */
-export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif): Promise<DecodedImage> {
-  return withPhoto(image, (encoded, photo) => decodeImage(sharp, encoded, { ...photo, exif }));
-}
-
-/**
- * Reads a photograph of unknown origin and has it decoded.
- *
- * @param decode - must pass the header to `check` before it decodes pixels.
- * @throws ReviewKdError as {@link decodePhoto}.
- */
-export async function withPhoto<Result>(image: string | Uint8Array,
-  decode: (encoded: Uint8Array, photo: Photo) => Promise<Result>): Promise<Result> {
+export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif,
+  decode = decodeImage): Promise<DecodedImage> {
   const name = typeof image === "string" ? image : "in memory";
   const encoded = typeof image === "string" ? await readImageFile(image) : image;
   const check = ({ format, size }: ImageHeader): void => {
@@ -100,7 +85,7 @@ export async function withPhoto<Result>(image: string | Uint8Array,
       throw unsupported(name, "at most 2^27 pixels", `${size.width}×${size.height}`, "Scale it down first.");
   };
   try {
-    return await decode(encoded, { name, check });
+    return await decode(sharp, encoded, { name, exif, check });
   } catch (error) {
     if (error instanceof ReviewKdError) throw error;
     throw new ReviewKdError("FILE_CORRUPT",

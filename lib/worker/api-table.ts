@@ -2,9 +2,9 @@
 // by the API itself.
 import { z } from "zod";
 import type { AnyBatch } from "../api/dataset.js";
-import type { ClassifiedImage, Prediction } from "../api/prediction/classify.js";
-import type { DetectedImage, SkippedImage } from "../api/prediction/detect.js";
-import type { ModelPreprocessing } from "../api/prediction/preprocessing.js";
+import type { ClassifiedImage, Prediction } from "../api/classification/classify.js";
+import type { DetectedImage, SkippedImage } from "../api/detect.js";
+import type { ModelPreprocessing } from "../api/classification/preprocessing.js";
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";

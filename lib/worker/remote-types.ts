@@ -1,8 +1,8 @@
 // The types of the API as a caller of a worker uses it, derived from the API's own.
 import type { AnyBatch, Dataset, DatasetSplit } from "../api/dataset.js";
-import type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions, Prediction } from "../api/prediction/classify.js";
-import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
-  SkippedImage } from "../api/prediction/detect.js";
+import type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
+  Prediction } from "../api/classification/classify.js";
+import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "../api/detect.js";
 import type { Detections } from "../api/detector.js";
 import type { ApiClasses, ApiFunctions, Masks } from "./api.js";
 import type { Constant, Internal } from "./table.js";

@@ -7,7 +7,7 @@ import { listenForInterrupt } from "../interrupt.js";
 import { openProgress } from "../display/progress-bar.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { addStoredData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addImageFiles, dataSettings, type TrainingFlags } from "../options/training-flags.js";
 import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
@@ -26,7 +26,7 @@ export function addDataCommand(program: Command): void {
 
   const info = data.command("info").description("counts, classes and statistics of a data set");
   info.argument("<kind:dir>", DATA_SPECS);
-  addStoredData(info);
+  addImageFiles(info);
   addAction(info, showInfo);
 }
 

@@ -17,9 +17,8 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly fallbackDirectory?: string;
 }
 
-/** Of data that are stored in files. */
-const STORED: readonly FlagRow[] = [
-  { path: "data.labels", flag: "--labels <which>", help: "cifar100: fine (default), 100 classes, or coarse, 20" },
+/** Of data that are read from image files, and from those of data sets. */
+const IMAGE_FILES: readonly FlagRow[] = [
   { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
     help: "image files: fail at one that cannot be decoded, or skip it" },
@@ -28,10 +27,11 @@ const STORED: readonly FlagRow[] = [
   { path: "data.invalidBoxes", flag: "--invalid-boxes <what>",
     help: "coco, voc: annotations without an area are an error, or drop them" },
   { path: "data.masks", flag: "--masks", help: "voc: read the masks of SegmentationObject" },
+  { path: "data.labels", flag: "--labels <which>", help: "cifar100: fine (default), 100 classes, or coarse, 20" },
 ];
 
 const DATA: readonly FlagRow[] = [
-  ...STORED,
+  ...IMAGE_FILES,
   { path: "data.trainSizes", flag: "--train-sizes <n,n,…>",
     help: "coco, voc, scenes: short sides, one of which is drawn for each training image" },
   { path: "data.limitTrain", flag: "--limit-train <n>",
@@ -122,8 +122,8 @@ export function addData(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, DATA);
 }
 
-export function addStoredData(command: Command): void {
-  addSchemaFlags(command, schemas.TrainConfig, STORED);
+export function addImageFiles(command: Command): void {
+  addSchemaFlags(command, schemas.TrainConfig, IMAGE_FILES);
 }
 
 /** How a detector resizes images; `network`: the path of its settings. */

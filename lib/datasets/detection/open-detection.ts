@@ -1,11 +1,11 @@
 // Data sets of detection: annotations read and checked, images decoded while they are needed.
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
-import { IMAGENET_NORMALIZATION } from "../../config/normalizations.js";
 import type { LoadProgress } from "../../config/schemas/data.js";
 import type { BoxesSource, CocoSource, ScenesSource, VocSet, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { ReviewKdError } from "../../errors.js";
+import { IMAGENET_NORMALIZATION } from "../streamed-images.js";
 import { DetectionAnnotations } from "./annotations.js";
 import { resolveCocoPaths } from "./coco-layout.js";
 import { DetectionImages, type ImageReader } from "./detection-images.js";

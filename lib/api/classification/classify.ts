@@ -13,7 +13,7 @@ import { oneAhead } from "../../images/one-ahead.js";
 import type { NativeModel, TensorTree } from "../../native.js";
 import { throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
-import { assertImage, assertRunning, type ImageInput, isBrokenImage, type SkippedImage } from "./detect.js";
+import { assertImage, assertRunning, type ImageInput, isBrokenImage, type SkippedImage } from "../detect.js";
 import { warnOfAssumed, withAssumptions, type ModelPreprocessing } from "./preprocessing.js";
 
 /** A class that an image may belong to. */
@@ -116,7 +116,8 @@ export async function* classifyAllWith(model: Classifier, source: string | reado
       return { path, image: await prepare(path) };
     } catch (error) {
       if (onDecodeError === "fail" || !isBrokenImage(error)) throw error;
-      return { path, reason: error.message };
+      // The result has the path already.
+      return { path, reason: error.message.replace(` ${path}`, "") };
     }
   });
   for await (const classified of classifyBatches(opened, plan, signal)) {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "../../../lib/api/metadata.js";
-import { completePreprocessing, withAssumptions } from "../../../lib/api/prediction/preprocessing.js";
+import { completePreprocessing, withAssumptions } from "../../../lib/api/classification/preprocessing.js";
 import { CIFAR_NORMALIZATION, IMAGENET_NORMALIZATION } from "../../../lib/config/normalizations.js";
 
 const OWN = { imageSize: [64, 64], resizeSize: 73, normalization: { mean: [0.1, 0.2, 0.3], std: [1, 2, 3] } } as const;
