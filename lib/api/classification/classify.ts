@@ -91,11 +91,9 @@ export async function classifyWith(model: Classifier, images: ImageInput | reado
   const opened = mapInOrder(list, plan.decodedAtATime,
     async (image): Promise<Opened> => ({ image: await prepare(image) }));
   const found: Prediction[][] = [];
-  let done = 0;
   for await (const classified of classifyBatches(opened, plan, signal)) {
     for (const { predictions } of classified) found.push(...predictions);
-    done += classified.length;
-    onProgress?.(done);
+    onProgress?.(found.length);
   }
   const isOne = !Array.isArray(images) && !(images instanceof Tensor && images.shape.length > 3);
   return isOne ? found[0] as Prediction[] : found;
