@@ -5,6 +5,9 @@ export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, type CreateDetectorOptions } from "./api/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
+export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
+  Prediction } from "./api/classification/classify.js";
+export type { ModelPreprocessing } from "./api/classification/preprocessing.js";
 export { listImages } from "./images/list-images.js";
 export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
@@ -55,7 +58,7 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  LabelledSourceInput, LoadProgress, Normalization, StoredDataSource } from "./config/schemas/data.js";
+  LabelledSourceInput, LoadProgress, Normalization, Preprocessing, StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,
@@ -70,8 +73,8 @@ export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, Method
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
 export type { ConvertOptionsInput, DetectorFileInfo, DetectorKind, DetectorLoadReport, DetectorSaveOptionsInput,
-  ExportOptionsInput, LoadOptionsInput, LoadReport, ArchitectureMatch, StoredDType, WeightsChoice, WeightsFormat,
-  WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+  ExportOptionsInput, LoadOptionsInput, LoadReport, ModelSaveOptionsInput, ArchitectureMatch, StoredDType,
+  WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";

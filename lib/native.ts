@@ -112,7 +112,7 @@ export type NativeWeightsPath = string | readonly [index: string, ...shards: str
 export type NativeMatch = ArchitectureMatch & { readonly names: readonly (string | null)[] };
 
 /** A file by the names and shapes of its entries. */
-export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
+export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "preprocessing" | "detector"> & {
   readonly detector: {
     readonly names: FileNames;
     /** `null` without heads. */
@@ -126,7 +126,9 @@ export type NativeWeightsInfo = Omit<WeightsInfo, "classNames" | "detector"> & {
 
 export interface NativeModel extends Disposable {
   describe(): { name: string; numClasses: number; parameters: number; trainableParameters: number;
-    dtype: "float64" | "float32"; device: "cpu" | "cuda"; untrained: boolean };
+    dtype: "float64" | "float32"; device: "cpu" | "cuda"; untrained: boolean;
+    /** Of classifiers: that of the published results. */
+    imageSize?: [height: number, width: number] };
   featureSpecs(height: number, width: number): FeatureSpec[];
   forward(
     images: NativeTensor,
@@ -137,6 +139,11 @@ export interface NativeModel extends Disposable {
   save(path: string, metadata: Metadata, names?: StateNames): Promise<void>;
   load(path: NativeWeightsPath, strict: boolean, key: string): Promise<LoadReport>;
   evaluate: NativeEvaluate;
+  /**
+   * Of classifiers: the probabilities `[N, classes]` of images of one size: bytes `[H, W, 3]`, or values from 0 to 1,
+   * `[3, H, W]` or `[K, 3, H, W]`.
+   */
+  classify(images: TensorTree, normalization: Normalization): Promise<NativeTensor>;
   task(): TaskInfo;
   /** Of detectors alone, as all below. */
   loadDetector(path: NativeWeightsPath,

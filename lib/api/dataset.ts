@@ -1,5 +1,5 @@
 import { BatchOptions, type BatchOptionsInput, DetectionBatchOptions, type DetectionBatchOptionsInput,
-  type Normalization } from "../config/schemas/data.js";
+  type Normalization, type Preprocessing } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import { parse } from "../config/validation.js";
 import type { TensorTree } from "../native.js";
@@ -93,6 +93,8 @@ export interface DatasetParts {
   readonly classNames: readonly string[];
   readonly categoryIds?: readonly number[];
   readonly normalization: Normalization;
+  /** The short side of images before their center is cut out. Default: they are used in their size. */
+  readonly resizeSize?: number;
   readonly train: SplitImages;
   readonly test: SplitImages;
   readonly brokenImages?: readonly BrokenImage[];
@@ -108,6 +110,8 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   /** The id of each class in the annotations of data with boxes, in the order of the classes; `null` for other data. */
   readonly categoryIds: readonly number[] | null;
   readonly normalization: Normalization;
+  /** How the test images become the input of a classifier; `null` for data with boxes. */
+  readonly preprocessing: Preprocessing | null;
   readonly train: DatasetSplit<Of>;
   readonly test: DatasetSplit<Of>;
   /** Image files that could not be decoded so far, each listed once; grows during iteration. */
@@ -118,6 +122,10 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   constructor(parts: DatasetParts) {
     ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, categoryIds: this.categoryIds = null,
       normalization: this.normalization, brokenImages: this.brokenImages = [], dispose: this.#dispose } = parts);
+    const { height, width, content } = parts.test;
+    this.preprocessing = content !== "labels" ? null
+      : { imageSize: [height, width], resizeSize: parts.resizeSize ?? Math.min(height, width),
+        normalization: parts.normalization };
     this.train = new DatasetSplit(parts.train, "train", parts.classNames);
     this.test = new DatasetSplit(parts.test, "test", parts.classNames);
   }

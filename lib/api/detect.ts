@@ -32,6 +32,7 @@ export interface SkippedImage {
   readonly reason: string;
   readonly size?: undefined;
   readonly detections?: undefined;
+  readonly predictions?: undefined;
 }
 
 const DetectOptions = z.strictObject({
@@ -90,20 +91,21 @@ export async function* detectAllWith(native: NativeModel, source: string | reado
   const sharp = await loadSharp();
   const images = mapInOrder(paths, 2 * batchSize, (path) => decodeOrSkip(sharp, path, exif, onDecodeError));
   for await (const batch of batchesOf(images, batchSize)) {
-    assertRunning(signal);
+    assertRunning(signal, "the search for objects");
     const decoded = batch.flatMap(({ image }) => (image === undefined ? [] : [image]));
     const found = decoded.length === 0 ? [] : await findObjects(native, decoded, choice);
     for (const { path, image, reason } of batch) {
-      assertRunning(signal);
+      assertRunning(signal, "the search for objects");
       yield image === undefined ? { path, reason }
         : { path, size: [image.height, image.width], detections: found.shift() as Detections };
     }
   }
 }
 
-function assertRunning(signal: AbortSignal | undefined): void {
+/** @throws ReviewKdError `ABORTED` once the signal is aborted. */
+export function assertRunning(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted !== true) return;
-  throw new ReviewKdError("ABORTED", "the search for objects was stopped by its signal.", { cause: signal.reason });
+  throw new ReviewKdError("ABORTED", `${what} was stopped by its signal.`, { cause: signal.reason });
 }
 
 function assertClasses(native: NativeModel, labels: readonly number[] | undefined): void {
@@ -115,7 +117,8 @@ function assertClasses(native: NativeModel, labels: readonly number[] | undefine
     `invalid labels: expected numbers below ${numClasses}, the detector's classes, received ${unknown}.`);
 }
 
-function assertImage(image: unknown, index: number): void {
+/** @throws ReviewKdError `INVALID_ARGUMENT` */
+export function assertImage(image: unknown, index: number): void {
   if (image instanceof Tensor || image instanceof Uint8Array || (typeof image === "string" && image !== "")) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${valueText(image)}.`);
@@ -140,11 +143,16 @@ type Opened = { readonly path: string } & (
 /** Errors that say something about an image, not about the system. */
 const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["FILE_CORRUPT", "FILE_UNSUPPORTED", "FILE_NOT_FOUND"]);
 
+/** Whether an error says something about an image, so that it can be skipped. */
+export function isBrokenImage(error: unknown): error is ReviewKdError {
+  return isReviewKdError(error) && BROKEN.has(error.code);
+}
+
 async function decodeOrSkip(sharp: Sharp, path: string, exif: Exif, onDecodeError: "fail" | "skip"): Promise<Opened> {
   try {
     return { path, image: await decodePhoto(sharp, path, exif) };
   } catch (error) {
-    if (!isReviewKdError(error) || !BROKEN.has(error.code) || onDecodeError === "fail") throw error;
+    if (!isBrokenImage(error) || onDecodeError === "fail") throw error;
     return { path, reason: error.message };
   }
 }

@@ -1,14 +1,21 @@
 import { z } from "zod";
 import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
-import { WeightsChoice, type LoadOptionsInput, type LoadReport, type WeightsInfo } from "../config/schemas/weights.js";
+import { type LoadOptionsInput, type LoadReport, ModelSaveOptions, type ModelSaveOptionsInput, WeightsChoice,
+  type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
+import type { Dataset } from "./dataset.js";
 import { detectorInfoOf } from "./detector-file.js";
-import { classNamesIn } from "./metadata.js";
+import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
 import { Network } from "./network.js";
+import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
+  type Prediction } from "./classification/classify.js";
+import type { ImageInput, SkippedImage } from "./detect.js";
+import { completePreprocessing, type KnownPreprocessing,
+  type ModelPreprocessing } from "./classification/preprocessing.js";
 import { Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
@@ -35,15 +42,108 @@ const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
  */
 export class Model extends Network {
   #loadReport: LoadReport | null = null;
+  #classNames: readonly string[] | null = null;
+  #preprocessing: KnownPreprocessing = {};
 
   /** What the last file that was loaded has of the network and besides; `null` if none was. */
   get loadReport(): LoadReport | null {
     return this.#loadReport;
   }
 
+  /** @internal Has a model remember the classes and images that it is trained on. */
+  static trainedOn(model: Model, { classNames, preprocessing }: Dataset): void {
+    model.#classNames = classNames;
+    model.#preprocessing = preprocessing ?? {};
+  }
+
+  /** One name per class: of the data it was trained on, or from the metadata of its weights; `null` if unknown. */
+  get classNames(): readonly string[] | null {
+    return this.#classNames;
+  }
+
+  /**
+   * The input that the network was trained on: from its data or from the metadata of its weights, completed by what is
+   * published for the architecture.
+   */
+  get preprocessing(): ModelPreprocessing {
+    const { imageSize } = this.native.describe();
+    if (imageSize === undefined)
+      throw new ReviewKdError("INTERNAL", `missing image size of ${this.name}: it is not in the registry.`);
+    return completePreprocessing(this.#preprocessing, imageSize);
+  }
+
+  /**
+   * Writes the parameters as {@link Network.save} does, with the class names and the preprocessing, as far as they are
+   * known, so that {@link Model.classify} of a network that loads them needs no options.
+   *
+   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`.
+   */
+  override async save(path: string, options: ModelSaveOptionsInput = {}): Promise<void> {
+    const { metadata, classNames = this.#classNames, ...rest } = parse(ModelSaveOptions, options, "save options");
+    const own = classifierMetadata({ classNames, ...this.#preprocessing });
+    await super.save(path, { metadata: { ...own, ...classifierMetadata(rest), ...metadata } });
+  }
+
   override async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     this.#loadReport = await super.load(path, options);
+    const { key } = options;
+    const { metadata, classNames, preprocessing } = await readWeightsInfo(path, key === undefined ? {} : { key });
+    // Weights of another number of classes may be loaded but for the last layer.
+    const isOwn = classNames !== null &&
+      (metadata["numClasses"] ?? String(classNames.length)) === String(this.numClasses);
+    this.#classNames = isOwn ? classNames : this.#classNames;
+    this.#preprocessing = { ...this.#preprocessing, ...preprocessing };
     return this.#loadReport;
+  }
+
+  /**
+   * Names the classes of images, in inference mode: the most likely ones with their probabilities, the softmax of the
+   * logits. Files and encoded images are resized, cropped and normalized as the test images of the training were, and
+   * their EXIF orientation is applied.
+   *
+   * @param images - one image or a list: paths of image files, encoded images, and Tensors `[3, H, W]` or
+   * `[N, 3, H, W]`, RGB from 0 to 1, which are normalized, but keep their size. sharp, an optional peer dependency,
+   * decodes files.
+   * @returns for each image its classes, most likely first; a list for a list and for a Tensor of several images.
+   * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`, `DISPOSED`, `ABORTED`; for files
+   * `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `DEPENDENCY_MISSING`.
+   * @example
+   * ```ts
+   * const model = await createModel("resnet20", { numClasses: 100, weights: "resnet20.safetensors" });
+   * const [best] = await model.classify("photo.jpg");
+   * console.log(best?.className, best?.probability);
+   * ```
+   */
+  classify(image: string | Uint8Array, options?: ClassifyOptions): Promise<Prediction[]>;
+  classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  classify(images: ImageInput | readonly ImageInput[],
+    options?: ClassifyOptions): Promise<Prediction[] | Prediction[][]>;
+  async classify(images: ImageInput | readonly ImageInput[],
+    options: ClassifyOptions = {}): Promise<Prediction[] | Prediction[][]> {
+    return classifyWith(this, images, options);
+  }
+
+  /**
+   * Names the classes of many image files, one batch after the other while the next is decoded, and yields them in
+   * order.
+   *
+   * @param source - paths of image files and of folders, whose images are taken recursively and sorted by name; hidden
+   * ones are left out. {@link listImages} gives the same list.
+   * @throws ReviewKdError as {@link Model.classify}.
+   * @example
+   * ```ts
+   * for await (const { path, predictions } of model.classifyAll("holiday", { topK: 1 }))
+   *   console.log(path, predictions[0]?.className);
+   * ```
+   */
+  classifyAll(source: string | readonly string[],
+    options?: ClassifyAllOptions & { readonly onDecodeError?: "fail" | undefined }
+  ): AsyncGenerator<ClassifiedImage, void>;
+  classifyAll(source: string | readonly string[],
+    options?: ClassifyAllOptions): AsyncGenerator<ClassifiedImage | SkippedImage, void>;
+  classifyAll(source: string | readonly string[],
+    options: ClassifyAllOptions = {}): AsyncGenerator<ClassifiedImage | SkippedImage, void> {
+    return classifyAllWith(this, source, options);
   }
 
   /**
@@ -64,8 +164,6 @@ export class Model extends Network {
     };
   }
 }
-
-export { CATEGORY_IDS_KEY, CLASS_NAMES_KEY } from "./metadata.js";
 
 /** Keys that `fit` adds to a checkpoint's metadata: its progress and the configuration, both as JSON, and its hash. */
 export const TRAINING_METADATA = { progress: "fit", config: "config", configHash: "configHash" } as const;
@@ -131,5 +229,6 @@ export function listDetectors(): string[] {
  */
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
   const info = await addon().readWeightsInfo(await weightsFiles(path), parse(WeightsChoice, options, "options"));
-  return { ...info, classNames: classNamesIn(info.metadata), detector: await detectorInfoOf(path, info) };
+  return { ...info, classNames: classNamesIn(info.metadata), preprocessing: preprocessingIn(info.metadata),
+    detector: await detectorInfoOf(path, info) };
 }

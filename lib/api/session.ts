@@ -4,7 +4,7 @@ import type { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { ReviewKdError } from "../errors.js";
 import { natives, type Tree } from "./functional/call.js";
-import type { Model } from "./model.js";
+import { Model } from "./model.js";
 import { evaluateWith, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
 import { NativeObject } from "./native-object.js";
@@ -119,6 +119,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
       onProgress?.(state as EpochProgress);
     };
     const { batchSize, seed, epoch, augment } = parsed;
+    if (this.model instanceof Model) Model.trainedOn(this.model, data);
     return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true },
       (images, cancel) =>
         withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>

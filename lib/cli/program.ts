@@ -11,6 +11,7 @@ import { addExportCommand } from "./commands/export.js";
 import { addInspectCommand } from "./commands/inspect.js";
 import { addLibtorchCommand } from "./commands/libtorch.js";
 import { addModelsCommand } from "./commands/models.js";
+import { addPredictCommand } from "./commands/predict.js";
 import { addPresetsCommand } from "./commands/presets.js";
 import { addStudyCommand } from "./commands/study.js";
 import { addTrainCommand } from "./commands/train.js";
@@ -29,6 +30,7 @@ export function buildProgram(): Command {
   addDistillCommand(program);
   addStudyCommand(program);
   addEvalCommand(program);
+  addPredictCommand(program);
   addDetectCommand(program);
   addInspectCommand(program);
   addConvertCommand(program);

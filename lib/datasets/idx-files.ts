@@ -21,6 +21,12 @@ export async function readIdxFiles(root: string): Promise<{ train: IdxFiles; tes
   return { train: await split("train"), test: await split("t10k") };
 }
 
+/** Height and width of the images in a file whose header is valid. */
+export function idxImageSize({ bytes: { buffer, byteOffset } }: IdxFile): [height: number, width: number] {
+  const header = new DataView(buffer, byteOffset);
+  return [header.getUint32(8), header.getUint32(12)];
+}
+
 /** Reads one file. Some mirrors use a dot in the name instead of the home page's dash. */
 async function readIdxFile(root: string, name: string): Promise<IdxFile> {
   const candidates = [name, name.replace("-idx", ".idx")].flatMap((plain) => [plain, `${plain}.gz`]);

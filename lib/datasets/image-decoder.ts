@@ -1,4 +1,5 @@
 import { addon, type NativeWindow } from "../native.js";
+import { type CenterCrop, cropCenter, openUpright, resizedSide, resizeTo, rgbBytes } from "../images/center-crop.js";
 import type { Sharp } from "../images/load-sharp.js";
 
 type SharpImage = ReturnType<Sharp>;
@@ -17,55 +18,22 @@ export interface DecoderOptions {
   readonly ratio: readonly [number, number];
 }
 
-/** The short side before the center crop: 256 for a size of 224, the convention for ImageNet. */
-export function resizedSide(size: number): number {
-  return Math.round((size * 256) / 224);
-}
-
 /** Decodes files to RGB bytes `[size, size, 3]`: rotated by EXIF, grey and CMYK converted, alpha dropped. */
 export class ImageDecoder {
-  constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {}
+  readonly #center: CenterCrop;
+
+  constructor(private readonly sharp: Sharp, private readonly options: DecoderOptions) {
+    this.#center = { imageSize: [options.size, options.size], resizeSize: resizedSide(options.size) };
+  }
 
   async decode(encoded: Uint8Array, crop: Crop): Promise<Uint8Array> {
-    // Old JPEG files cause many warnings, which are acceptable; missing data is not.
-    const image = this.sharp(encoded, { failOn: "error" });
-    const { width, height } = (await image.metadata()).autoOrient;
-    const cropped = crop.kind === "random"
-      ? this.#random(image.autoOrient(),
-        addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
-      : this.#center(image.autoOrient(), height, width);
-    const { data, info } = await cropped.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({
-      resolveWithObject: true,
-    });
-    if (info.channels !== 3) throw new Error(`expected 3 channels after decoding, received ${info.channels}`);
-    return data;
+    const { image, height, width } = await openUpright(this.sharp, encoded);
+    return rgbBytes(crop.kind === "random"
+      ? this.#random(image, addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
+      : cropCenter(image, { height, width }, this.#center));
   }
 
   #random(image: SharpImage, { top, left, height, width, flip }: NativeWindow): SharpImage {
-    return this.#resize(image.extract({ top, left, height, width }), this.options.size, this.options.size).flop(flip);
+    return resizeTo(image.extract({ top, left, height, width }), this.options.size, this.options.size).flop(flip);
   }
-
-  /** Matches torchvision's Resize and CenterCrop, including rounding. */
-  #center(image: SharpImage, height: number, width: number): SharpImage {
-    const { size } = this.options;
-    const side = resizedSide(size);
-    const [toHeight, toWidth] = height < width
-      ? [side, Math.floor((side * width) / height)]
-      : [Math.floor((side * height) / width), side];
-    return this.#resize(image, toHeight, toWidth)
-      .extract({ top: roundHalfToEven((toHeight - size) / 2), left: roundHalfToEven((toWidth - size) / 2), height: size,
-        width: size });
-  }
-
-  #resize(image: SharpImage, height: number, width: number): SharpImage {
-    // Bilinear with antialiasing, like torchvision. Without fastShrinkOnLoad, a JPEG is loaded at no less than twice
-    // this size.
-    return image.resize({ height, width, fit: "fill", kernel: "linear", fastShrinkOnLoad: false });
-  }
-}
-
-/** Rounds like Python's round(). */
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  return value - floor === 0.5 ? floor + (floor % 2) : Math.round(value);
 }

@@ -1,12 +1,13 @@
 import { throwIfAborted } from "../api/abort.js";
 import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
-  type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
+  type IdxSource, type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
 import { assertObject, parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
-import { readIdxFiles } from "./idx-files.js";
+import { resizedSide } from "../images/center-crop.js";
+import { idxImageSize, readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
 import { openStream } from "./stream.js";
@@ -20,15 +21,15 @@ export interface LoadDatasetOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
-function storedDataset(native: NativeDataset): Dataset {
+function storedDataset(native: NativeDataset, about: Pick<DatasetParts, "resizeSize"> = {}): Dataset {
   const [train, test] = [new StoredImages(native, "train"), new StoredImages(native, "test")];
-  return new Dataset({ ...native.describe(), train, test, dispose: native.dispose.bind(native) });
+  return new Dataset({ ...native.describe(), ...about, train, test, dispose: native.dispose.bind(native) });
 }
 
 async function folderDataset(source: ImageFolderSource): Promise<Dataset> {
   const { classNames, train, test, broken } = await openImageFolder(source);
-  return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken }, train,
-    test);
+  return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken,
+    resizeSize: resizedSide(source.imageSize) }, train, test);
 }
 
 function streamDataset(source: StreamSource): Dataset {
@@ -36,8 +37,11 @@ function streamDataset(source: StreamSource): Dataset {
   return streamedDataset({ kind, numClasses, classNames }, openStream(source, "train"), openStream(source, "test"));
 }
 
-function streamedDataset(about: Pick<DatasetParts, "kind" | "numClasses" | "classNames" | "brokenImages">,
-  train: StreamedImages, test: StreamedImages): Dataset {
+function streamedDataset(
+  about: Pick<DatasetParts, "kind" | "numClasses" | "classNames" | "brokenImages" | "resizeSize">,
+  train: StreamedImages,
+  test: StreamedImages,
+): Dataset {
   return new Dataset({
     ...about,
     normalization: train.normalization,
@@ -48,6 +52,13 @@ function streamedDataset(about: Pick<DatasetParts, "kind" | "numClasses" | "clas
       test.dispose();
     },
   });
+}
+
+async function idxDataset(source: IdxSource): Promise<Dataset> {
+  const files = await readIdxFiles(source.root);
+  const native = await addon().loadDataset({ ...source, ...files });
+  // Padding adds a border to images in their own size.
+  return storedDataset(native, { resizeSize: Math.min(...idxImageSize(files.test.images)) });
 }
 
 /** Converts labels to the form that the addon takes, and validates what depends on several fields. */
@@ -110,7 +121,7 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
     case "scenes":
       return scenesDataset(parsed);
     case "idx":
-      return storedDataset(await addon().loadDataset({ ...parsed, ...(await readIdxFiles(parsed.root)) }));
+      return idxDataset(parsed);
     case "arrays": {
       const imageValues = 3 * parsed.height * parsed.width;
       const [train, test] = [nativeSplit("train", parsed.train, imageValues),

@@ -7,8 +7,7 @@ import { putBlock, type ImageBlock } from "./feed.js";
 import { BATCHES_AHEAD, QueuePass } from "./queue-pass.js";
 import { readAll } from "./stored-images.js";
 
-/** The standard normalization of ImageNet networks. */
-export const IMAGENET_NORMALIZATION: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+export { IMAGENET_NORMALIZATION } from "../config/normalizations.js";
 
 export interface StreamedOptions {
   readonly kind: string;

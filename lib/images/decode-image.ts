@@ -70,9 +70,11 @@ function unsupported(name: string, expected: string, received: string, fix: stri
  * Decodes a photograph of unknown origin, a file or its content.
  *
  * @param image - a path, or an encoded image.
+ * @param decode - must pass the header to `check` before it decodes a pixel. Default: all of the image.
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`; `FILE_UNSUPPORTED` and `FILE_CORRUPT` for broken images.
  */
-export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif): Promise<DecodedImage> {
+export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif,
+  decode = decodeImage): Promise<DecodedImage> {
   const name = typeof image === "string" ? image : "in memory";
   const encoded = typeof image === "string" ? await readImageFile(image) : image;
   const check = ({ format, size }: ImageHeader): void => {
@@ -83,7 +85,7 @@ export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif
       throw unsupported(name, "at most 2^27 pixels", `${size.width}×${size.height}`, "Scale it down first.");
   };
   try {
-    return await decodeImage(sharp, encoded, { name, exif, check });
+    return await decode(sharp, encoded, { name, exif, check });
   } catch (error) {
     if (error instanceof ReviewKdError) throw error;
     throw new ReviewKdError("FILE_CORRUPT",
@@ -96,7 +98,8 @@ async function readImageFile(path: string): Promise<Uint8Array> {
     const status = await stat(path);
     if (!status.isFile()) {
       throw unsupported(path, "a file", status.isDirectory() ? "a folder" : "something else",
-        status.isDirectory() ? "detectAll finds objects in the images of a folder." : "Pass the path of an image.");
+        status.isDirectory() ? "Pass its images; detectAll and classifyAll take folders."
+          : "Pass the path of an image.");
     }
     if (status.size > MOST_BYTES) throw unsupported(path, "at most 2^28 bytes", String(status.size), "Compress it.");
     return await readFile(path);

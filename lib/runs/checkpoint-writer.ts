@@ -5,7 +5,8 @@ import type { FitPlan } from "../fit/plan.js";
 import type { Dataset } from "../api/dataset.js";
 import { Detector } from "../api/detector.js";
 import { detectorMetadata } from "../api/detector-file.js";
-import { CATEGORY_IDS_KEY, CLASS_NAMES_KEY, TRAINING_METADATA } from "../api/model.js";
+import { CATEGORY_IDS_KEY, classifierMetadata } from "../api/metadata.js";
+import { TRAINING_METADATA } from "../api/model.js";
 import { removeOldest } from "./run-checkpoints.js";
 import type { RunDirectory } from "./run-directory.js";
 import type { FitEvent, SavedKind } from "../config/schemas/fit-event.js";
@@ -157,26 +158,26 @@ export class CheckpointWriter {
   #metadata({ progress }: RunPosition): Record<string, string> {
     const { config, data } = this.plan;
     return {
-      ...this.#describeDetector(),
+      ...this.#describeNetwork(),
       [TRAINING_METADATA.progress]: JSON.stringify(progress),
       [TRAINING_METADATA.config]: JSON.stringify(config ?? null),
       [TRAINING_METADATA.configHash]: configHash(config),
-      ...namesOf(data),
+      ...inputOf(data),
     };
   }
 
   /** Checkpoints are weights files as well: a detector's results depend on its switches. */
-  #describeDetector(): Record<string, string> {
+  #describeNetwork(): Record<string, string> {
     const { model } = this.session;
-    return model instanceof Detector ? detectorMetadata(model) : {};
+    return model instanceof Detector ? detectorMetadata(model)
+      : { model: model.name, numClasses: String(model.numClasses) };
   }
 
   #studentMetadata({ progress: { last, epochsDone }, stepsDone }: RunPosition): Record<string, string> {
     const { data } = this.plan;
     return {
       dataset: data.kind,
-      ...namesOf(data),
-      normalization: JSON.stringify(data.normalization),
+      ...inputOf(data),
       // Within an epoch no metric belongs to these weights.
       ...(last === null || stepsDone > 0 ? {}
         : { [this.session.task.primaryMetric]: String(namedValue(last, this.session.task.primaryMetric)) }),
@@ -204,9 +205,9 @@ export class CheckpointWriter {
   }
 }
 
-/** Names and ids of the classes. */
-function namesOf({ classNames, categoryIds }: Dataset): Record<string, string> {
-  return { [CLASS_NAMES_KEY]: JSON.stringify(classNames),
+/** Names and ids of the classes, and what the images are before the network receives them. */
+function inputOf({ classNames, categoryIds, normalization, preprocessing }: Dataset): Record<string, string> {
+  return { ...classifierMetadata({ classNames, ...preprocessing ?? { normalization } }),
     ...(categoryIds === null ? {} : { [CATEGORY_IDS_KEY]: JSON.stringify(categoryIds) }) };
 }
 

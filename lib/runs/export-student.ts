@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DETECTOR_METADATA } from "../api/detector-file.js";
-import { CLASS_NAMES_KEY, readWeightsInfo } from "../api/model.js";
+import { CLASS_NAMES_KEY, PREPROCESSING_KEYS } from "../api/metadata.js";
+import { readWeightsInfo } from "../api/model.js";
 import { namedValue, primaryNameOf } from "../api/task.js";
 import { ExportOptions, type ExportOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
@@ -31,7 +32,7 @@ export async function exportStudent(runDirectory: string, path?: string,
 }
 
 /** Metadata of the trained network that is also that of any checkpoint. */
-const KEPT: readonly string[] = ["model", "numClasses", "dataset", "normalization", CLASS_NAMES_KEY,
+const KEPT: readonly string[] = ["model", "numClasses", "dataset", CLASS_NAMES_KEY, ...PREPROCESSING_KEYS,
   ...Object.values(DETECTOR_METADATA)];
 
 /** Metadata of the network, and its accuracy at this checkpoint. */
@@ -39,12 +40,11 @@ async function metadataOf(runDirectory: string, checkpoint: string): Promise<Rec
   const { fit, metadata } = await inspectWeights(checkpoint);
   const student = runFile(runDirectory, "student");
   const recorded = await exists(student) ? (await readWeightsInfo(student)).metadata : {};
-  const kept = Object.entries(recorded).filter(([key]) => KEPT.includes(key));
+  const kept = Object.entries({ ...metadata, ...recorded }).filter(([key]) => KEPT.includes(key));
   const { progress: { last, best, epochsDone }, stepsDone } = await readRunPosition(checkpoint);
   const primary = best === null ? undefined : primaryNameOf(best);
   return {
     ...(fit === null ? {} : { model: fit.name, numClasses: String(fit.numClasses) }),
-    ...(metadata[CLASS_NAMES_KEY] === undefined ? {} : { [CLASS_NAMES_KEY]: metadata[CLASS_NAMES_KEY] }),
     ...Object.fromEntries(kept),
     ...(last === null || primary === undefined || stepsDone > 0 ? {}
       : { [primary]: String(namedValue(last, primary)) }),

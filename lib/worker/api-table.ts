@@ -2,7 +2,9 @@
 // by the API itself.
 import { z } from "zod";
 import type { AnyBatch } from "../api/dataset.js";
+import type { ClassifiedImage, Prediction } from "../api/classification/classify.js";
 import type { DetectedImage, SkippedImage } from "../api/detect.js";
+import type { ModelPreprocessing } from "../api/classification/preprocessing.js";
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
@@ -10,7 +12,7 @@ import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schema
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
   VocStats } from "../config/schemas/detection/evaluation.js";
-import { LoadProgress, Normalization } from "../config/schemas/data.js";
+import { LoadProgress, Normalization, Preprocessing } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
 import { StepResult } from "../config/schemas/losses.js";
@@ -86,18 +88,36 @@ const NETWORK = {
   },
 } as const;
 
+const ImageInput = z.union([Tensor, z.instanceof(Uint8Array), Path]);
+const Paths = z.union([Path, z.array(Path)]);
+const SkippedImage: z.ZodType<SkippedImage> = z.strictObject({ path: Path, reason: z.string() });
+const Predictions: z.ZodType<Prediction[]> = z.array(
+  z.strictObject({ label: Count, className: z.string(), probability: z.number() }),
+);
+const ClassifiedImage: z.ZodType<ClassifiedImage> = z.strictObject({ path: Path, predictions: Predictions });
+const ModelPreprocessing: z.ZodType<ModelPreprocessing> = Preprocessing.extend({
+  assumed: z.array(Preprocessing.keyof()),
+});
+
 const MODEL = {
-  properties: { ...NETWORK.properties, loadReport: LoadReport.nullable() },
-  // A session moves networks to where it computes.
-  live: ["device", "untrained", "loadReport"],
-  methods: { ...NETWORK.methods, forward: { args: [Tensor, Options], result: ModelOutput } },
+  properties: { ...NETWORK.properties, classNames: z.array(z.string()).readonly().nullable(),
+    preprocessing: ModelPreprocessing, loadReport: LoadReport.nullable() },
+  // A session moves networks to where it computes, and has them remember what they are trained on.
+  live: ["device", "untrained", "classNames", "preprocessing", "loadReport"],
+  methods: {
+    ...NETWORK.methods,
+    save: { args: [Path, Options], result: Nothing },
+    forward: { args: [Tensor, Options], result: ModelOutput },
+    classify: { args: [z.union([ImageInput, z.array(ImageInput)]), Options], signal: true, progress: Count,
+      result: z.union([Predictions, z.array(Predictions)]) },
+    classifyAll: { args: [Paths, Options], signal: true, item: z.union([ClassifiedImage, SkippedImage]),
+      result: Nothing },
+  },
 } satisfies ClassRowOf<ApiClasses["Model"]>;
 
 const Detections: z.ZodType<Detections> = z.strictObject({ boxes: Tensor, scores: Tensor, labels: Tensor,
   masks: Tensor.optional() }) as z.ZodType<Detections>;
-const ImageInput = z.union([Tensor, z.instanceof(Uint8Array), Path]);
 const DetectedImage: z.ZodType<DetectedImage> = z.strictObject({ path: Path, size: Size, detections: Detections });
-const SkippedImage: z.ZodType<SkippedImage> = z.strictObject({ path: Path, reason: z.string() });
 const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size), levels: Tensors,
   proposals: Tensors.optional(), objectness: Tensor.optional(), rpnDeltas: Tensor.optional(), logits: Tensor.optional(),
   deltas: Tensor.optional() }) as z.ZodType<DetectorOutput>;
@@ -114,8 +134,7 @@ const DETECTOR = {
     load: { args: [Path, Options], result: DetectorLoadReport },
     detect: { args: [z.union([ImageInput, z.array(ImageInput)]), Options],
       result: z.union([Detections, z.array(Detections)]) },
-    detectAll: { args: [z.union([Path, z.array(Path)]), Options], signal: true,
-      item: z.union([DetectedImage, SkippedImage]), result: Nothing },
+    detectAll: { args: [Paths, Options], signal: true, item: z.union([DetectedImage, SkippedImage]), result: Nothing },
     forward: { args: [Tensors, Options], result: DetectorOutput },
   },
 } satisfies ClassRowOf<ApiClasses["Detector"]>;
@@ -166,6 +185,7 @@ const DATASET = {
     classNames: z.array(z.string()),
     categoryIds: CategoryIds.nullable(),
     normalization: Normalization,
+    preprocessing: Preprocessing.nullable(),
     train: Split,
     test: Split,
     brokenImages: z.array(BrokenImage),

@@ -1,5 +1,7 @@
 // The types of the API as a caller of a worker uses it, derived from the API's own.
 import type { AnyBatch, Dataset, DatasetSplit } from "../api/dataset.js";
+import type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
+  Prediction } from "../api/classification/classify.js";
 import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "../api/detect.js";
 import type { Detections } from "../api/detector.js";
 import type { ApiClasses, ApiFunctions, Masks } from "./api.js";
@@ -30,6 +32,14 @@ interface Overloaded {
   ): AsyncGenerator<RemoteValue<DetectedImage>, void>;
   detectAll(source: string | readonly string[],
     options?: DetectAllOptions): AsyncGenerator<RemoteValue<DetectedImage> | SkippedImage, void>;
+  classify(image: string | Uint8Array, options?: ClassifyOptions): Promise<Prediction[]>;
+  classify(images: readonly RemoteValue<ImageInput>[], options?: ClassifyOptions): Promise<Prediction[][]>;
+  classify(images: RemoteValue<ImageInput>, options?: ClassifyOptions): Promise<Prediction[] | Prediction[][]>;
+  classifyAll(source: string | readonly string[],
+    options?: ClassifyAllOptions & { readonly onDecodeError?: "fail" | undefined }
+  ): AsyncGenerator<ClassifiedImage, void>;
+  classifyAll(source: string | readonly string[],
+    options?: ClassifyAllOptions): AsyncGenerator<ClassifiedImage | SkippedImage, void>;
 }
 
 /** A class of the API as it is with a worker: the same members, under the same names, with the same parameters. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
 import { createDetector, createDistiller, createModel, createSession, evaluateDetections, fit, loadDataset,
-  readCocoAnnotations, type Dataset, type Detector, type Session } from "../../lib/index.js";
+  readCocoAnnotations, type Dataset, type Detector, type Normalization, type Session } from "../../lib/index.js";
 import { picture, writeFiles } from "../support/image-files.js";
 import { floats } from "../support/numpy-files.js";
 import { bytes, dict, text } from "../support/pytorch-files.js";
@@ -127,6 +127,19 @@ describe("the event loop of a process with detectors", function () {
     await writeFiles(directory.path, Object.fromEntries(names.map((name) => [name, photo])));
     await expectShort(async () => {
       for await (const { size } of detector.detectAll(at("photos"))) expect(size).to.deep.equal([200, 300]);
+    });
+  });
+
+  it("is free while a classifier names the classes of files", async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `pictures/${index}.png`);
+    const photo = await picture(300, 200).png().toBuffer();
+    await writeFiles(directory.path, Object.fromEntries(names.map((name) => [name, photo])));
+    using model = await createModel("resnet20", { numClasses: 1000 });
+    const normalization: Normalization = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] };
+    await expectShort(async () => {
+      const images = model.classifyAll(at("pictures"), { imageSize: 128, resizeSize: 128, normalization,
+        batchSize: 4 });
+      for await (const { predictions } of images) expect(predictions).to.have.length(5);
     });
   });
 

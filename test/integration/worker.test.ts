@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
-import { createDetector, createDistiller, createModel, createSession, fit, loadDataset, Tensor,
-  type FitEvent } from "../../lib/index.js";
+import { createDetector, createDistiller, createModel, createSession, fit, loadDataset, Tensor, type FitEvent,
+  type Normalization } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 import { picture } from "../support/image-files.js";
 import { AS_STORED } from "../support/load-report.js";
@@ -47,6 +47,29 @@ for (const via of ["process", "worker"] as const) {
         await createModel("resnet8", { numClasses: 4, seed: 2 })];
       return { teacher, student, distiller: await createDistiller({ teacher, student }) };
     }
+
+    it("names the classes of images as this process does", async () => {
+      const [there, here] = [await rk.createModel("resnet8", { numClasses: 4, seed: 2 }),
+        await createModel("resnet8", { numClasses: 4, seed: 2 })];
+      const path = join(mkdtempSync(join(tmpdir(), "reviewkd-picture-")), "picture.png");
+      await writeFile(path, await picture(32, 32, 3).png().toBuffer());
+      const normalization: Normalization = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] };
+      const options = { imageSize: 32, resizeSize: 32, normalization, classNames: ["a", "b", "c", "d"] };
+      const expected = await here.classify(path, options);
+      expect(await there.classify(path, options)).to.deep.equal(expected);
+      const values = new Float32Array(3 * 32 * 32).fill(0.25);
+      const shape = [3, 32, 32] as const;
+      const done: number[] = [];
+      const found = await there.classify([path, rk.Tensor.from(values, shape)], { ...options, onProgress: (count) =>
+        done.push(count) });
+      expect(found[1]).to.deep.equal((await here.classify([path, Tensor.from(values, shape)], options))[1]);
+      expect(done.at(-1)).to.equal(2);
+      const all = [];
+      for await (const { predictions } of there.classifyAll(path, options)) all.push(predictions);
+      expect(all).to.deep.equal([expected]);
+      expect([there.classNames, there.preprocessing]).to.deep.equal([here.classNames, here.preprocessing]);
+      rmSync(dirname(path), { recursive: true });
+    });
 
     it("takes steps to the same bits as this process", async () => {
       const [there, here] = [await pair(), await pairHere()];

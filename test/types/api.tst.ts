@@ -1,9 +1,10 @@
 // The types that users of the package see.
-import { type AnyBatch, type Batch, type CocoEvaluation, createDetector, createDistiller, createModel, createSession,
-  type Dataset, type DetectedImage, type DetectionBatch, type Detections, type Detector, type DetectorLoadReport,
-  type Distiller, type ErrorCode, evaluateDetections, fit, type FitEvent, type FitResult, functional, type ImageInput,
-  isReviewKdError, loadDataset, masks, type LoadReport, type Model, type ReviewKdError, type Session, type SkippedImage,
-  type StateDict, type StepResult, type Tensor, type VocEvaluation } from "reviewkd";
+import { type AnyBatch, type Batch, type ClassifiedImage, type CocoEvaluation, createDetector, createDistiller,
+  createModel, createSession, type Dataset, type DetectedImage, type DetectionBatch, type Detections, type Detector,
+  type DetectorLoadReport, type Distiller, type ErrorCode, evaluateDetections, fit, type FitEvent, type FitResult,
+  functional, type ImageInput, isReviewKdError, loadDataset, masks, type LoadReport, type Model, type Prediction,
+  type ReviewKdError, type Session, type SkippedImage, type StateDict, type StepResult, type Tensor,
+  type VocEvaluation } from "reviewkd";
 import { describe, expect, test } from "tstyche";
 
 declare const model: Model;
@@ -60,6 +61,21 @@ describe("finding objects", () => {
     expect(detector.detectAll("photos")).type.toBe<AsyncGenerator<DetectedImage, void>>();
     expect(detector.detectAll(["photos"], { onDecodeError: "skip" })).type.toBe<
       AsyncGenerator<DetectedImage | SkippedImage, void>
+    >();
+  });
+});
+
+describe("predictions", () => {
+  test("are one list for one file, a list of them for a list, and either for a Tensor", () => {
+    expect(model.classify("photo.jpg")).type.toBe<Promise<Prediction[]>>();
+    expect(model.classify(["photo.jpg", tensor], { topK: 1 })).type.toBe<Promise<Prediction[][]>>();
+    expect(model.classify(tensor)).type.toBe<Promise<Prediction[] | Prediction[][]>>();
+  });
+
+  test("of files are missing only where files may be skipped", () => {
+    expect(model.classifyAll("photos")).type.toBe<AsyncGenerator<ClassifiedImage, void>>();
+    expect(model.classifyAll(["photos"], { onDecodeError: "skip" })).type.toBe<
+      AsyncGenerator<ClassifiedImage | SkippedImage, void>
     >();
   });
 });

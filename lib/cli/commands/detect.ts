@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
+import { createDetector, isDetectorName, listImages, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
   type Detector, type Tensor } from "../../index.js";
 import { showLoadReport } from "../display/load-report.js";
 import { DetectionFiles } from "../detection-files.js";
@@ -10,6 +9,7 @@ import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
+import { readClassNames } from "../options/class-names.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
@@ -79,7 +79,7 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });
-  const names = flags.classNames === undefined ? undefined : await readNames(flags.classNames);
+  const names = flags.classNames === undefined ? undefined : await readClassNames(flags.classNames);
   using detector = await openDetector(flags);
   showLoadReport(output, flags.weights, detector.loadReport);
   const classNames = names === undefined ? detector.labelNames : namesByLabel(detector.numClasses, names);
@@ -112,28 +112,18 @@ async function openDetector(
 ): Promise<Detector> {
   const choice = omitUndefined({ key });
   const { metadata } = await readWeightsInfo(weights, choice);
-  return createDetector(await networkName(weights, model, metadata, choice), { weights, strict, ...choice,
+  const name = await networkName(weights, model, metadata, choice);
+  if (!isDetectorName(name)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid --weights: expected those of a detector, received those of the classifier ${name} in ${weights}. Name the classes of images with \`reviewkd predict FILE IMAGE\`.`);
+  }
+  return createDetector(name, { weights, strict, ...choice,
     detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }),
     ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(metadata["numClasses"]) }) });
 }
 
 function countIn(metadata: string | undefined): number | undefined {
   return metadata !== undefined && /^[1-9]\d{0,8}$/.test(metadata) ? Number(metadata) : undefined;
-}
-
-async function readNames(spec: string): Promise<string[]> {
-  const content = await readFile(spec, "utf8").catch((error: unknown) => {
-    // A list of many names is longer than file names may be.
-    if (["ENOENT", "ENAMETOOLONG"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    throw new ReviewKdError("FILE_ACCESS",
-      `cannot read the class names in ${spec}: ${messageOf(error)}. Pass a file with one name a line.`, {
-      cause: error,
-    });
-  });
-  const names = content === undefined ? spec.split(",") : content.replace(/\r?\n$/, "").split(/\r?\n/);
-  if (content === undefined && names.length === 1 && /[/\\.]/.test(spec))
-    throw new ReviewKdError("FILE_NOT_FOUND", `no class names at ${spec}: the file does not exist. Check the path.`);
-  return names.map((name) => name.trim());
 }
 
 /** The name of each label, from names of all classes or of all but the first one, the background. */

@@ -18,7 +18,7 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly fallbackDirectory?: string;
 }
 
-/** Of data that are read from image files. */
+/** Of data that are read from image files, and from those of data sets. */
 const IMAGE_FILES: readonly FlagRow[] = [
   { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
@@ -28,6 +28,7 @@ const IMAGE_FILES: readonly FlagRow[] = [
   { path: "data.invalidBoxes", flag: "--invalid-boxes <what>",
     help: "coco, voc: annotations without an area are an error, or drop them" },
   { path: "data.masks", flag: "--masks", help: "voc: read the masks of SegmentationObject" },
+  { path: "data.labels", flag: "--labels <which>", help: "cifar100: fine (default), 100 classes, or coarse, 20" },
 ];
 
 const DATA: readonly FlagRow[] = [

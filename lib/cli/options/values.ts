@@ -52,6 +52,15 @@ export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
   return values;
 };
 
+/** A number for each of red, green and blue. */
+export const threeNumbers: ValueParser<[number, number, number]> = (option) => (text) => {
+  const parts = text.split(",").map((part) => part.trim());
+  const [red, green, blue] = parts.map((part) => (REAL.test(part) ? Number(part) : Number.NaN));
+  if (parts.length !== 3 || ![red, green, blue].every(Number.isFinite))
+    throw usageError("three numbers separated by commas", option, text);
+  return [red, green, blue] as [number, number, number];
+};
+
 const LARGEST_SIDE = 16_384;
 
 /** Height and width in pixels: `HEIGHTxWIDTH`, or one number for both. */

@@ -10,6 +10,19 @@ export const Normalization = z.strictObject({
 });
 export type Normalization = z.infer<typeof Normalization>;
 
+/** How an image file becomes the input of a classifier: resized, its center cut out, then normalized. */
+export const Preprocessing = z.strictObject({
+  /** Height and width of the network's input in pixels. */
+  imageSize: z.tuple([PositiveCount, PositiveCount]).readonly(),
+  /**
+   * The short side to which files are resized before the crop, in pixels: 256 for torchvision's 224. If it is less than
+   * `imageSize`, black surrounds the image. Of an input that is no square, its own short side before the crop.
+   */
+  resizeSize: PositiveCount,
+  normalization: Normalization,
+});
+export type Preprocessing = z.infer<typeof Preprocessing>;
+
 const shared = {
   /** Use only the first N training images. */
   limitTrain: PositiveCount.optional(),
@@ -30,9 +43,10 @@ const directory = (content: string, remedy: string): { readonly directory: DataD
   directory: { content, remedy },
 });
 
-const cifar = <Kind extends "cifar10" | "cifar100">(kind: Kind) =>
+const cifar = <Kind extends "cifar10" | "cifar100", Shape extends z.core.$ZodLooseShape>(kind: Kind, own: Shape) =>
   z.strictObject({
     kind: z.literal(kind),
+    ...own,
     /** Directory of the binary version's `.bin` files. */
     root: z.string().min(1).describe(
       "the directory of the data set's .bin files (`reviewkd data fetch` downloads them)",
@@ -41,10 +55,15 @@ const cifar = <Kind extends "cifar10" | "cifar100">(kind: Kind) =>
   }).meta(directory("its .bin files", `Download them with \`reviewkd data fetch ${kind}\`.`));
 
 /** CIFAR-10 in its published binary layout: `data_batch_1.bin` … `data_batch_5.bin`, `test_batch.bin`. */
-export const Cifar10 = cifar("cifar10");
+export const Cifar10 = cifar("cifar10", {});
 
-/** CIFAR-100 in its published binary layout: `train.bin`, `test.bin`; fine labels. */
-export const Cifar100 = cifar("cifar100");
+/** CIFAR-100 in its published binary layout: `train.bin`, `test.bin`. */
+export const Cifar100 = cifar("cifar100", {
+  /** `"fine"` (default): 100 classes; `"coarse"`: their 20 superclasses. */
+  labels: z.enum(["fine", "coarse"]).optional()
+    // As the configurations of runs had it before there was a choice.
+    .transform((labels) => (labels === "coarse" ? labels : undefined)),
+});
 
 /** Generated images, deterministic in the seed: classes of shapes and textures at 32×32 pixels. */
 export const Synthetic = z.strictObject({
@@ -101,6 +120,7 @@ export const Idx = z.strictObject({
   padTo: PositiveCount.optional(),
   ...shared,
 }).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
+export type IdxSource = z.infer<typeof Idx>;
 
 const ImageArray = z.union([z.instanceof(Uint8Array), z.instanceof(Float32Array)]);
 const LabelArray = z.union([

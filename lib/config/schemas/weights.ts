@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
+import { Preprocessing } from "./data.js";
 import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
 /** Element types that a weights file can hold. */
@@ -64,6 +65,8 @@ export const WeightsInfo = z.strictObject({
   metadata: z.record(z.string(), z.string()),
   /** Class names of the training data; `null` if the file has none. */
   classNames: z.array(z.string()).nullable(),
+  /** Input of the network, as far as the file records it. */
+  preprocessing: Preprocessing.partial(),
   /** In file order, without the prefixes of {@link WeightsInfo.selection}. */
   tensors: z.array(z.strictObject({ name: z.string(), dtype: StoredDType, shape: Shape })),
   /** Number of trainable parameters, inferred from names and dtypes. */
@@ -129,6 +132,14 @@ export const DetectorLoadReport = LoadReport.extend({
   normEps: NonNegativeNumber.nullable(),
 });
 export type DetectorLoadReport = z.infer<typeof DetectorLoadReport>;
+
+/** Options for saving a classifier. */
+export const ModelSaveOptions = Preprocessing.partial().extend({
+  metadata: z.record(z.string(), z.string()).default({}),
+  /** One name per class. This and the rest default to what the network was loaded or trained with. */
+  classNames: z.array(z.string()).readonly().optional(),
+});
+export type ModelSaveOptionsInput = z.input<typeof ModelSaveOptions>;
 
 /** Options for saving a detector. */
 export const DetectorSaveOptions = z.strictObject({

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "binding/data/training_images.h"
+#include "binding/functional/tensor_tree.h"
 #include "binding/objects/detector.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
@@ -12,6 +13,7 @@
 #include "binding/support/stop_flag.h"
 #include "core/checkpoint/network_weights.h"
 #include "core/checkpoint/weights_file.h"
+#include "core/data/augmentation.h"
 #include "core/models/backbones/registry.h"
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"
@@ -30,6 +32,13 @@ Napi::Array to_js(Napi::Env env, const std::vector<FeatureSpec>& specs) {
     spec.Set("width", static_cast<double>(specs[i].width));
     array.Set(i, spec);
   }
+  return array;
+}
+
+Napi::Array to_js(Napi::Env env, const ImageSize& size) {
+  Napi::Array array = Napi::Array::New(env, 2);
+  array.Set(0u, static_cast<double>(size.height));
+  array.Set(1u, static_cast<double>(size.width));
   return array;
 }
 
@@ -60,8 +69,9 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("stateDict", &ModelHandle::get_state_dict),
       InstanceMethod("loadStateDict", &ModelHandle::put_state_dict), InstanceMethod("save", &ModelHandle::save),
       InstanceMethod("load", &ModelHandle::load), InstanceMethod("loadDetector", &ModelHandle::load_detector),
-      InstanceMethod("evaluate", &ModelHandle::evaluate), InstanceMethod("task", &ModelHandle::task),
-      InstanceMethod("detect", &ModelHandle::detect), InstanceMethod("forwardImages", &ModelHandle::forward_images));
+      InstanceMethod("classify", &ModelHandle::classify), InstanceMethod("evaluate", &ModelHandle::evaluate),
+      InstanceMethod("task", &ModelHandle::task), InstanceMethod("detect", &ModelHandle::detect),
+      InstanceMethod("forwardImages", &ModelHandle::forward_images));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -82,6 +92,9 @@ Napi::Value ModelHandle::describe(const Napi::CallbackInfo& info) {
     object.Set("dtype", dtype_name(network->dtype()));
     object.Set("device", network->device().is_cuda() ? "cuda" : "cpu");
     object.Set("untrained", network->is_untrained.load());
+    for (const ModelEntry& entry : model_registry()) {
+      if (entry.name == network->name) object.Set("imageSize", to_js(info.Env(), entry.image_size));
+    }
     return object;
   });
 }
@@ -214,6 +227,19 @@ Napi::Value ModelHandle::forward_images(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] { return forward_detector(info, resource()); });
 }
 
+Napi::Value ModelHandle::classify(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    const TensorTree inputs = TensorTree::Record{{"images", tensor_tree_of(info[0], "images")}};
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource(), images = inputs.tensors("images"),
+         normalization = Normalization::from(options_of(info[1], "normalization"))] {
+          return class_probabilities(*network, normalized_batch(images, normalization));
+        },
+        [](Napi::Env env, const at::Tensor& probabilities) { return TensorHandle::from(env, probabilities); });
+  });
+}
+
 Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     // Who fills a queue may need the thread in the background for it, which must not wait for him.
@@ -283,10 +309,7 @@ Napi::Value list_models(const Napi::CallbackInfo& info) {
       Napi::Object row = Napi::Object::New(env);
       row.Set("name", entry.name);
       row.Set("source", entry.source);
-      Napi::Array size = Napi::Array::New(env, 2);
-      size.Set(0u, static_cast<double>(entry.image_size.height));
-      size.Set(1u, static_cast<double>(entry.image_size.width));
-      row.Set("imageSize", size);
+      row.Set("imageSize", to_js(env, entry.image_size));
       row.Set("numClasses", static_cast<double>(entry.published_classes));
       row.Set("parameters", static_cast<double>(parameter_count(*module)));
       row.Set("features", to_js(env, module->feature_specs(entry.image_size)));

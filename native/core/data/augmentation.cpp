@@ -1,8 +1,48 @@
 #include "core/data/augmentation.h"
 
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
 #include "core/base/random.h"
 
 namespace reviewkd {
+namespace {
+
+/// Bytes that were rounded or resized on the way may leave the range a little.
+constexpr double kRangeTolerance = 0.05;
+
+bool is_identity(const Normalization& normalization) {
+  return normalization.mean == std::array<double, 3>{0, 0, 0} && normalization.std == std::array<double, 3>{1, 1, 1};
+}
+
+/// Bytes [H, W, 3] to [1, 3, H, W], by the same table as the images of a training.
+at::Tensor normalized_bytes(const at::Tensor& image, const PixelLookup& lookup) {
+  const at::Tensor pixels = image.contiguous();
+  at::Tensor values = at::empty(pixels.sizes(), at::kFloat);  // [H, W, 3]
+  const uint8_t* byte = pixels.const_data_ptr<uint8_t>();
+  float* value = values.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < pixels.numel(); ++i) value[i] = lookup[i % 3][byte[i]];
+  return values.permute({2, 0, 1}).unsqueeze(0);  // [1, 3, H, W]
+}
+
+/// Values [3, H, W] or [K, 3, H, W] to [K, 3, H, W].
+at::Tensor normalized_values(const at::Tensor& image, const Normalization& normalization, size_t index) {
+  const at::Tensor values = image.dim() == 3 ? image.unsqueeze(0) : image;
+  if (!is_identity(normalization) && values.numel() > 0) {
+    const auto [low, high] = at::aminmax(values);
+    const double lowest = low.item<double>(), highest = high.item<double>();
+    if (!(lowest >= -kRangeTolerance && highest <= 1 + kRangeTolerance)) {
+      fail(ErrorCode::kInvalidArgument, "invalid images[", index, "]: expected values from 0 to 1, received ", lowest,
+           " to ", highest,
+           ". Divide bytes by 255; values that are normalized already take `normalization: { mean: [0, 0, 0], std: [1, "
+           "1, 1] }`.");
+    }
+  }
+  const auto channels = [](const std::array<double, 3>& of) { return at::tensor(of, at::kDouble).view({3, 1, 1}); };
+  return values.to(at::kDouble).sub(channels(normalization.mean)).div_(channels(normalization.std)).to(at::kFloat);
+}
+
+}  // namespace
 
 Crop random_crop(uint64_t seed, int64_t epoch, int64_t index) {
   // The tag keeps these draws apart from those of the data order.
@@ -24,6 +64,32 @@ PixelLookup lookup_of(const Normalization& normalization) {
     }
   }
   return lookup;
+}
+
+at::Tensor normalized_batch(const std::vector<at::Tensor>& images, const Normalization& normalization) {
+  const PixelLookup lookup = lookup_of(normalization);
+  std::vector<at::Tensor> parts;
+  for (size_t index = 0; index < images.size(); ++index) {
+    const at::Tensor& image = images[index];
+    const bool is_bytes = image.scalar_type() == at::kByte;
+    if (!is_bytes && !image.is_floating_point()) {
+      fail(ErrorCode::kDtypeMismatch, "invalid images[", index, "]: expected float32 or float64, received ",
+           image.scalar_type(), ". Convert it.");
+    }
+    const bool has_shape = is_bytes ? image.dim() == 3 && image.size(2) == 3
+                                    : (image.dim() == 3 || image.dim() == 4) && image.size(-3) == 3;
+    if (!has_shape || image.numel() == 0) {
+      fail(ErrorCode::kShapeMismatch, "invalid images[", index, "]: expected [3, height, width], received ",
+           image.sizes(), ". Pass RGB images.");
+    }
+    parts.push_back(is_bytes ? normalized_bytes(image, lookup) : normalized_values(image, normalization, index));
+    if (parts.back().sizes().slice(2) == parts.front().sizes().slice(2)) continue;
+    fail(ErrorCode::kShapeMismatch, "invalid images[", index, "]: expected the size of the others in the batch, ",
+         parts.front().size(2), "×", parts.front().size(3), ", received ", parts.back().size(2), "×",
+         parts.back().size(3), ".");
+  }
+  if (parts.empty()) fail(ErrorCode::kInvalidArgument, "invalid images: expected at least one, received none.");
+  return at::cat(parts).contiguous(at::MemoryFormat::ChannelsLast);  // [N, 3, H, W]
 }
 
 ImageWriter::ImageWriter(const Split& split, const Normalization& normalization)

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "core/data/dataset.h"
 
@@ -25,6 +26,11 @@ Crop random_crop(uint64_t seed, int64_t epoch, int64_t index);
 using PixelLookup = std::array<std::array<float, 256>, 3>;
 
 PixelLookup lookup_of(const Normalization& normalization);
+
+/// Images of one size as a network takes them: [N, 3, H, W], normalized float32 in channels-last memory order. Each of
+/// `images` is bytes [H, W, 3], or values from 0 to 1 of floating point, [3, H, W] or [K, 3, H, W]; with a mean of 0 and
+/// a deviation of 1 these may be any values. Throws SHAPE_MISMATCH, DTYPE_MISMATCH or INVALID_ARGUMENT.
+at::Tensor normalized_batch(const std::vector<at::Tensor>& images, const Normalization& normalization);
 
 /// Turns images into normalized, cropped float32 in channels-last memory order.
 class ImageWriter {

@@ -1,5 +1,6 @@
 #include "core/training/evaluator.h"
 
+#include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/base/error.h"
@@ -45,6 +46,25 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
     fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind,
          ": expected images to evaluate on, received none. Add images.");
   return found->compute();
+}
+
+at::Tensor class_probabilities(Network& network, const at::Tensor& images) {
+  image_size_of(images);
+  const torch::NoGradGuard no_grad;
+  const NetworkLock lock(network);
+  const auto device = network.device();
+  // As `evaluate` does it.
+  const PrecisionScope scope(Precision::kFloat32, device);
+  network.module->eval();
+  const ImageBatch input(as_input(images, network.dtype(), device));
+  const at::Tensor logits = infer(*network.module, input).logits.to(at::kCPU, at::kDouble);  // [N, classes]
+  const at::Tensor is_finite = at::isfinite(logits).all(1);
+  if (!is_finite.all().item<bool>()) {
+    fail(ErrorCode::kInvalidArgument, "invalid outputs of ", network.name,
+         ": expected finite numbers, received NaN or ", "infinity for ", (~is_finite).sum().item<int64_t>(), " of ",
+         images.size(0), " images. Pass images of finite values, and weights of a training that did not diverge.");
+  }
+  return at::softmax(logits, 1);
 }
 
 }  // namespace reviewkd

@@ -28,4 +28,8 @@ using EvaluationProgress = std::function<void(int64_t done)>;
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
                     const EvaluationProgress& progress, const std::atomic<bool>& stop);
 
+/// The probability of each class, [N, classes] in float64 on the CPU: the softmax of the logits of inference mode.
+/// images: [N, 3, H, W], normalized. Throws SHAPE_MISMATCH, and INVALID_ARGUMENT if logits are no finite numbers.
+at::Tensor class_probabilities(Network& network, const at::Tensor& images);
+
 }  // namespace reviewkd

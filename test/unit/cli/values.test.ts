@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { isReviewKdError, schemas } from "../../../lib/index.js";
 import { count, counts, DATA_SPECS, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber,
-  text } from "../../../lib/cli/options/values.js";
+  threeNumbers, text } from "../../../lib/cli/options/values.js";
 
 function rejection(read: () => unknown): { code: string; message: string } {
   try {
@@ -26,6 +26,15 @@ describe("cli/values", () => {
       expect(message).to.equal(`invalid --epochs: expected a whole number ≥ 1, received "${bad}".`);
     });
   }
+
+  it("reads a number for each channel", () => {
+    expect(threeNumbers("--mean")("0.485, .456,-4e-1")).to.deep.equal([0.485, 0.456, -0.4]);
+    for (const bad of ["", "1,2", "1,2,3,4", "1,2,x", "1,,3"]) {
+      expect(rejection(() => threeNumbers("--mean")(bad)).message).to.include(
+        "invalid --mean: expected three numbers separated by commas",
+      );
+    }
+  });
 
   it("parses image sizes, with one number for both sides", () => {
     const read = imageSize("--image-size");

@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { expect } from "chai";
+import { CIFAR_NORMALIZATION } from "../../../lib/config/normalizations.js";
 import { loadDataset, type Batch, type Dataset, type DatasetSplit, type Normalization } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
@@ -77,6 +78,9 @@ describe("cifar10", () => {
     using data = await load();
     expect(data.normalization.mean).to.deep.equal(MEAN.map((value) => value / 255));
     expect(data.normalization.std).to.deep.equal(STD.map((value) => value / 255));
+    expect(CIFAR_NORMALIZATION).to.deep.equal(data.normalization);
+    expect(data.preprocessing).to.deep.equal({ imageSize: [32, 32], resizeSize: 32,
+      normalization: data.normalization });
   });
 
   it("accepts another normalization", async () => {
@@ -160,7 +164,8 @@ describe("cifar10", () => {
 
 describe("cifar100", () => {
   const scratch = scratchDirectory();
-  const load = (): Promise<Dataset<Batch>> => loadDataset({ kind: "cifar100", root: scratch() });
+  const load = (labels?: "fine" | "coarse"): Promise<Dataset<Batch>> =>
+    loadDataset({ kind: "cifar100", root: scratch(), ...(labels === undefined ? {} : { labels }) });
 
   beforeEach(async () => {
     // Coarse label, fine label, pixels.
@@ -168,7 +173,8 @@ describe("cifar100", () => {
     await writeFile(scratch("test.bin"), Buffer.concat([record(4, 7, 13)]));
   });
 
-  it("uses the fine labels", async () => {
+  it("uses the fine labels by default", async () => {
+    expect((await readAll((await load("fine")).train)).labels).to.deep.equal([0, 99, 42]);
     using data = await load();
     expect([data.kind, data.numClasses]).to.deep.equal(["cifar100", 100]);
     const train = await readAll(data.train);
@@ -179,6 +185,32 @@ describe("cifar100", () => {
     const test = await readAll(data.test);
     expect(test.labels).to.deep.equal([13]);
     expectRecord(test.images[0]!, 4);
+  });
+
+  it("has the 20 coarse labels on request, with the same images", async () => {
+    using data = await load("coarse");
+    expect([data.kind, data.numClasses]).to.deep.equal(["cifar100", 20]);
+    const train = await readAll(data.train);
+    expect(train.labels).to.deep.equal([19, 3, 0]);
+    train.images.forEach((image, index) => {
+      expectRecord(image, 1 + index);
+    });
+    expect((await readAll(data.test)).labels).to.deep.equal([7]);
+    expect(data.classNames).to.deep.equal(Array.from({ length: 20 }, (_, label) => String(label)));
+  });
+
+  it("reads the names of coarse labels from coarse_label_names.txt", async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `group ${index}`);
+    await writeFile(scratch("coarse_label_names.txt"), names.join("\n"));
+    using data = await load("coarse");
+    expect(data.classNames).to.deep.equal(names);
+  });
+
+  it("rejects a coarse label of 20, and other kinds of labels", async () => {
+    await writeFile(scratch("test.bin"), record(4, 20, 13));
+    const { message } = await failureOf("LABEL_OUT_OF_RANGE", () => load("coarse"));
+    expect(message).to.include("expected 0 to 19, received 20");
+    await failureOf("INVALID_ARGUMENT", () => load("medium" as never));
   });
 
   it("reads class names from fine_label_names.txt", async () => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import sharp from "sharp";
-import { ImageDecoder, resizedSide } from "../../../lib/datasets/image-decoder.js";
+import { ImageDecoder } from "../../../lib/datasets/image-decoder.js";
 import { loadSharp } from "../../../lib/images/load-sharp.js";
 import { addon } from "../../../lib/native.js";
 import { gradient, picture } from "../../support/image-files.js";
@@ -18,10 +18,6 @@ describe("image decoder", () => {
   /** Red grows to the right and green downwards; the pixel at a position of the decoded square. */
   const at = (pixels: Uint8Array, size: number, x: number,
     y: number): number[] => [...pixels.subarray(3 * (y * size + x), 3 * (y * size + x) + 3)];
-
-  it("resizes to 256 for 224, and proportionally for other sizes", () => {
-    expect([224, 112, 64, 32].map(resizedSide)).to.deep.equal([256, 128, 73, 37]);
-  });
 
   it("crops the centre without resizing if the short side already fits", async () => {
     const [width, height, size] = [40, 37, 32];

@@ -239,7 +239,9 @@ describe("class names", () => {
     for (const file of ["last", "best", "student"]) {
       expect((await readWeightsInfo(scratch("run", `${file}.safetensors`))).classNames, file).to.deep.equal(names);
     }
-    await model.save(scratch("plain.safetensors"));
+    await model.save(scratch("own.safetensors"));
+    expect((await readWeightsInfo(scratch("own.safetensors"))).classNames).to.deep.equal(names);
+    await (await smallModel({ numClasses: 3 })).save(scratch("plain.safetensors"));
     expect((await readWeightsInfo(scratch("plain.safetensors"))).classNames).to.equal(null);
   });
 });

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { isPublishedWithoutEps } from "../../../lib/api/published-detectors.js";
+import { isPublishedWithoutEps } from "../../../lib/config/published-detectors.js";
 import { convertWeights, createDetector, createModel, inspectWeights, readStateDict, readWeightsInfo, writeStateDict,
   type Detector, type StateDict, Tensor } from "../../../lib/index.js";
 import { expectSameState, oldNames, only, renamed, zooFile } from "../../support/detector-files.js";

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { expect } from "chai";
+import { configChanges, configHash } from "../../../lib/runs/config-changes.js";
 import { z } from "zod";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../../../lib/cli/options/schema-flags.js";
 import { optionsOf } from "../../../lib/config/options-of.js";
@@ -121,5 +122,17 @@ describe("settings in which a resumed run may differ", () => {
     ).map(([key]) => key);
     expect(marked.sort()).to.deep.equal(["checkpointEvery", "checkpointMinutes", "device", "keepCheckpoints",
       "teacherThreads", "threads"]);
+  });
+
+  it("do not include the labels of CIFAR-100, whose default is as before there was a choice", () => {
+    const of = (labels: object): unknown =>
+      parseRunConfig({ task: "train", model: { name: "resnet8" },
+        data: { kind: "cifar100", root: "data", ...labels } });
+    expect(configChanges(of({}), of({ labels: "fine" }))).to.deep.equal([]);
+    expect(configHash(of({ labels: "fine" }))).to.equal(configHash(of({})));
+    expect(configChanges(of({}), of({ labels: "coarse" })).map(({ key, now }) => [key, now])).to.deep.equal([[
+      "data.labels",
+      "coarse",
+    ]]);
   });
 });

@@ -15,11 +15,12 @@ namespace fs = std::filesystem;
 constexpr int64_t kCifarSide = 32;
 constexpr int64_t kCifarPixels = 3 * kCifarSide * kCifarSide;
 
-/// One record: `label_bytes` labels, the last of which is the training label, then red, green and blue planes.
+/// One record: `label_bytes` labels, one of which is the training label, then red, green and blue planes.
 struct Layout {
   const char* kind;
   int64_t num_classes;
   int64_t label_bytes;
+  int64_t label_index;
   std::vector<std::string> train_files;
   std::vector<std::string> test_files;
   const char* names_file;
@@ -52,7 +53,7 @@ void read_records(const fs::path& path, int64_t count, const Layout& layout, uin
     if (!file.read(record.data(), static_cast<std::streamsize>(record.size()))) {
       fail(ErrorCode::kFileAccess, "cannot read record ", i, " of ", count, " from ", platform::utf8_of(path), ".");
     }
-    const auto label = static_cast<uint8_t>(record[layout.label_bytes - 1]);
+    const auto label = static_cast<uint8_t>(record[layout.label_index]);
     if (label >= layout.num_classes) {
       fail(ErrorCode::kLabelOutOfRange, "invalid label of record ", i, " in ", platform::utf8_of(path),
            ": expected 0 to ", layout.num_classes - 1, ", received ", static_cast<int>(label), ".");
@@ -115,6 +116,7 @@ Dataset load_cifar10(const Options& source) {
   return load({.kind = "cifar10",
                .num_classes = 10,
                .label_bytes = 1,
+               .label_index = 0,
                .train_files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
                                "data_batch_5.bin"},
                .test_files = {"test_batch.bin"},
@@ -123,12 +125,15 @@ Dataset load_cifar10(const Options& source) {
 }
 
 Dataset load_cifar100(const Options& source) {
+  bool is_coarse = false;
+  source.read("labels", is_coarse, {{"fine", false}, {"coarse", true}});
   return load({.kind = "cifar100",
-               .num_classes = 100,
+               .num_classes = is_coarse ? 20 : 100,
                .label_bytes = 2,
+               .label_index = is_coarse ? 0 : 1,
                .train_files = {"train.bin"},
                .test_files = {"test.bin"},
-               .names_file = "fine_label_names.txt"},
+               .names_file = is_coarse ? "coarse_label_names.txt" : "fine_label_names.txt"},
               source);
 }
 

@@ -10,8 +10,8 @@ namespace reviewkd {
 /// Throws FILE_NOT_FOUND, FILE_ACCESS, FILE_CORRUPT or LABEL_OUT_OF_RANGE, naming the file.
 Dataset load_cifar10(const Options& source);
 
-/// `root` holds train.bin, test.bin and, optionally, fine_label_names.txt. Labels are the fine ones.
-/// Throws as load_cifar10 does.
+/// `root` holds train.bin, test.bin and, optionally, fine_label_names.txt and coarse_label_names.txt. `labels`: "fine"
+/// (default), 100 classes, or "coarse", their 20 superclasses. Throws as load_cifar10 does.
 Dataset load_cifar100(const Options& source);
 
 }  // namespace reviewkd
