@@ -3,6 +3,7 @@ import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
+import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { detectorInfoOf } from "./detector-file.js";
@@ -113,6 +114,7 @@ export function listDetectors(): string[] {
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  */
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
-  const info = await addon().readWeightsInfo(path, parse(WeightsChoice, options, "options"));
-  return { ...info, classNames: classNamesIn(info.metadata), detector: await detectorInfoOf(path, info) };
+  const file = withHome(path);
+  const info = await addon().readWeightsInfo(file, parse(WeightsChoice, options, "options"));
+  return { ...info, classNames: classNamesIn(info.metadata), detector: await detectorInfoOf(file, info) };
 }

@@ -6,6 +6,7 @@ import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
+import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
@@ -27,10 +28,11 @@ const SESSION_PREFIX = "session.";
  */
 export async function inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
   const choice = parse(WeightsChoice, options, "options");
-  const info = await readWeightsInfo(path, choice);
+  const file = withHome(path);
+  const info = await readWeightsInfo(file, choice);
   const ofDetector = info.detector === null ? null
-    : await addon().matchWeights(path, { ...choice, detection: builtSwitches(info.detector) });
-  return { ...info, fit: ofDetector ?? await addon().matchWeights(path, choice) };
+    : await addon().matchWeights(file, { ...choice, detection: builtSwitches(info.detector) });
+  return { ...info, fit: ofDetector ?? await addon().matchWeights(file, choice) };
 }
 
 /** Switches and number of classes with which a detector has a file's shapes. */
@@ -52,7 +54,7 @@ function builtSwitches({ kind, flavor, switches, numClasses }: DetectorFileInfo)
  */
 export async function readStateDict(path: string,
   options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
-  const { entries, metadata } = await addon().readStateDict(path, parse(WeightsChoice, options, "options"));
+  const { entries, metadata } = await addon().readStateDict(withHome(path), parse(WeightsChoice, options, "options"));
   return { state: toStateDict(entries), metadata };
 }
 
@@ -68,7 +70,7 @@ export async function readStateDict(path: string,
  */
 export async function writeStateDict(path: string, state: Readonly<StateDict>,
   metadata: Readonly<Metadata> = {}): Promise<void> {
-  await addon().writeStateDict(path, toEntries(state), { ...metadata });
+  await addon().writeStateDict(withHome(path), toEntries(state), { ...metadata });
 }
 
 /**
@@ -85,9 +87,10 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
-  assertWritable(to, overwrite);
-  const { metadata, detector } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
-  return addon().convertWeights(from, to, rest, { ...recognizedMetadata(detector), ...withoutTraining(metadata),
+  const [input, output] = [withHome(from), withHome(to)];
+  assertWritable(output, overwrite);
+  const { metadata, detector } = await readWeightsInfo(input, { ...(rest.key === undefined ? {} : { key: rest.key }) });
+  return addon().convertWeights(input, output, rest, { ...recognizedMetadata(detector), ...withoutTraining(metadata),
     ...added });
 }
 

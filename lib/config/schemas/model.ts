@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FilePath } from "../file-path.js";
 import { Count, Device, ModelDType, PositiveCount, Seed } from "./common.js";
 
 /** Options for creating a network. */
@@ -9,7 +10,7 @@ export const ModelOptions = z.strictObject({
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
   /** A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`. */
-  weights: z.string().min(1).optional(),
+  weights: FilePath.optional(),
 });
 export type ModelOptions = z.infer<typeof ModelOptions>;
 export type ModelOptionsInput = z.input<typeof ModelOptions>;
