@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { FilePath, filePath } from "../file-path.js";
+import { RESUMABLE } from "./common.js";
 import { StoredDataSource } from "./data.js";
 import { DetectorSwitches, Flavor } from "./detection/detector.js";
 import { Method } from "./method.js";
@@ -8,9 +10,9 @@ import { TrainingOptions, withEnd } from "./training.js";
 export const NetworkConfig = z.strictObject({
   name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
   /** A weights file to start from. */
-  weights: z.string().min(1).optional(),
+  weights: FilePath.optional(),
   /** Of detectors: a weights file of the backbone alone, as of a classifier for ImageNet. */
-  backboneWeights: z.string().min(1).optional(),
+  backboneWeights: FilePath.optional(),
   /** Of detectors: whose definition is followed. Default: torchvision's. */
   flavor: Flavor.optional(),
   /** Of detectors: options that differ from their flavor's. */
@@ -20,7 +22,7 @@ export type NetworkConfig = z.infer<typeof NetworkConfig>;
 
 /** A trained network: its weights are not optional. */
 export const TeacherConfig = NetworkConfig.extend({
-  weights: z.string().min(1).describe(
+  weights: filePath(
     "a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)",
   ),
 });
@@ -37,6 +39,11 @@ export const presetOptions = {
   linearScaling: z.boolean().optional(),
   /** Of a preset that keeps quirks of the published code: `false` leaves them out. Default: true. */
   publishedQuirks: z.boolean().optional(),
+  /**
+   * The directory that relative paths belong to. A run records the one in which it was started: resumed from another
+   * one, it finds files that are not below that in this one.
+   */
+  workingDirectory: FilePath.optional().meta(RESUMABLE),
 };
 
 const shared = {
