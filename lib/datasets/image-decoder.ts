@@ -1,5 +1,7 @@
 import { addon, type NativeWindow } from "../native.js";
 import type { Sharp } from "../images/load-sharp.js";
+import { opaqueGif } from "../images/opaque-gif.js";
+import { uprightWithoutAlpha } from "../images/without-alpha.js";
 
 type SharpImage = ReturnType<Sharp>;
 
@@ -28,12 +30,12 @@ export class ImageDecoder {
 
   async decode(encoded: Uint8Array, crop: Crop): Promise<Uint8Array> {
     // Old JPEG files cause many warnings, which are acceptable; missing data is not.
-    const image = this.sharp(encoded, { failOn: "error" });
-    const { width, height } = (await image.metadata()).autoOrient;
+    const stored = this.sharp(opaqueGif(encoded), { failOn: "error" });
+    const { hasAlpha, autoOrient: { width, height } } = await stored.metadata();
+    const image = hasAlpha ? await uprightWithoutAlpha(this.sharp, stored) : stored.autoOrient();
     const cropped = crop.kind === "random"
-      ? this.#random(image.autoOrient(),
-        addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
-      : this.#center(image.autoOrient(), height, width);
+      ? this.#random(image, addon().randomResizedCrop(crop.seed, crop.epoch, crop.index, height, width, this.options))
+      : this.#center(image, height, width);
     const { data, info } = await cropped.removeAlpha().toColourspace("srgb").raw({ depth: "uchar" }).toBuffer({
       resolveWithObject: true,
     });
