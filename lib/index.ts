@@ -5,7 +5,7 @@ export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, type CreateDetectorOptions } from "./api/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
-export { listImages } from "./images/list-images.js";
+export { listImages, type ListImagesOptions } from "./images/list-images.js";
 export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
 export { drawDetections, type DrawOptions } from "./detection/draw.js";
@@ -55,7 +55,7 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  LabelledSourceInput, LoadProgress, Normalization, StoredDataSource } from "./config/schemas/data.js";
+  DataNotice, LabelledSourceInput, LoadProgress, Normalization, StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,

@@ -10,7 +10,7 @@ import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schema
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
   VocStats } from "../config/schemas/detection/evaluation.js";
-import { LoadProgress, Normalization } from "../config/schemas/data.js";
+import { DataNotice, LoadProgress, Normalization } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
 import { StepResult } from "../config/schemas/losses.js";
@@ -169,6 +169,7 @@ const DATASET = {
     train: Split,
     test: Split,
     brokenImages: z.array(BrokenImage),
+    notices: z.array(DataNotice),
   },
   live: ["brokenImages"],
   methods: {},

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
-  type Detector, type Tensor } from "../../index.js";
+import { createDetector, listImages, messageOf, readWeightsInfo, ReviewKdError, schemas, type DataNotice,
+  type DetectAllOptions, type Detector, type Tensor } from "../../index.js";
 import { DetectionFiles } from "../detection-files.js";
+import { showNotices } from "../display/data-progress.js";
 import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
 import { usageError } from "../errors.js";
@@ -10,7 +11,7 @@ import { listenForInterrupt } from "../interrupt.js";
 import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
+import { nullIfNone, oneOf, path, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const FLAVORS = ["torchvision", "detectron2"] as const;
@@ -40,7 +41,7 @@ export function addDetectCommand(program: Command): void {
   const command = program.command("detect").description("find objects in images: tables, COCO's results and pictures");
   command.argument("<image|dir...>", "image files, and folders whose images are taken recursively");
   command.optionsGroup("Detector:");
-  addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", text, {
+  addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", path, {
     mandatory: true,
   });
   addValue(command, "--model <name>",
@@ -59,7 +60,7 @@ export function addDetectCommand(program: Command): void {
     `lowest score of a detection (default: ${DEFAULT_SCORE}); a detector leaves out all below a bound of its own, 0.05 unless it was created with another`,
     share);
   addValue(command, "--class-names <file|list>",
-    "a file with one name a line, or names separated by commas (default: those in the weights file)", text);
+    "a file with one name a line, or names separated by commas (default: those in the weights file)", path);
   addValue(command, "--batch-size <n>", "images per batch (default: 1)", positiveCount);
   addValue(command, "--exif <how>", "rotate: turn images upright by their EXIF data; ignore (default)",
     oneOf(schemas.Exif.options));
@@ -72,7 +73,9 @@ export function addDetectCommand(program: Command): void {
 }
 
 async function detect(output: Output, sources: readonly string[], flags: DetectFlags): Promise<void> {
-  const paths = [...new Set(await listImages(sources))];
+  const notices: DataNotice[] = [];
+  const paths = [...new Set(await listImages(sources, { onNotice: (notice) => notices.push(notice) }))];
+  showNotices(output, notices);
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });
