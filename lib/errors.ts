@@ -115,7 +115,30 @@ export function asSentence(text: string): string {
 
 /** An error that quotes its cause between a statement and the fix. */
 export function causedBy(code: ErrorCode, statement: string, cause: unknown, fix: string): ReviewKdError {
-  return new ReviewKdError(code, `${statement}: ${asSentence(messageOf(cause))} ${fix}`, { cause });
+  return new ReviewKdError(code, `${statement}: ${asSentence(reasonOf(cause))} ${fix}`, { cause });
+}
+
+/** Errors of the file system in words, without the path and the system call that Node's messages repeat. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "it does not exist",
+  ENOTDIR: "it or a part of its path is a file, not a folder",
+  EISDIR: "it is a folder, not a file",
+  EACCES: "permission denied",
+  EPERM: "the system does not permit it",
+  ELOOP: "its links form a loop",
+  ENAMETOOLONG: "its path is too long",
+  EMFILE: "too many files are open",
+  ENFILE: "too many files are open",
+  EIO: "the disk or network reported an error",
+  ESTALE: "the file server has lost it",
+};
+
+/** Why something failed, to be quoted within another message. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error) || !("syscall" in error)) return messageOf(error);
+  const { code } = error as NodeJS.ErrnoException;
+  // Node writes "CODE: description, syscall 'path'".
+  return REASONS[code ?? ""] ?? error.message.split(/, \w+(?: '|$)/)[0] ?? error.message;
 }
 
 /** Whether an error of the file system says that there is no such file. */

@@ -8,7 +8,7 @@ export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, Skippe
 export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
   Prediction } from "./api/classification/classify.js";
 export type { ModelPreprocessing } from "./api/classification/preprocessing.js";
-export { listImages } from "./images/list-images.js";
+export { listImages, type ListImagesOptions } from "./images/list-images.js";
 export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
 export { drawDetections, type DrawOptions } from "./detection/draw.js";
@@ -58,7 +58,7 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  LabelledSourceInput, LoadProgress, Normalization, Preprocessing, StoredDataSource } from "./config/schemas/data.js";
+  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing, StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,

@@ -1,4 +1,4 @@
-import { BatchOptions, type BatchOptionsInput, DetectionBatchOptions, type DetectionBatchOptionsInput,
+import { BatchOptions, type BatchOptionsInput, type DataNotice, DetectionBatchOptions, type DetectionBatchOptionsInput,
   type Normalization, type Preprocessing } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import { parse } from "../config/validation.js";
@@ -98,6 +98,7 @@ export interface DatasetParts {
   readonly train: SplitImages;
   readonly test: SplitImages;
   readonly brokenImages?: readonly BrokenImage[];
+  readonly notices?: readonly DataNotice[];
   readonly dispose: () => void;
 }
 
@@ -116,12 +117,15 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   readonly test: DatasetSplit<Of>;
   /** Image files that could not be decoded so far, each listed once; grows during iteration. */
   readonly brokenImages: readonly BrokenImage[];
+  /** Files that were passed by where images were searched, and possible mistakes: one notice of each kind. */
+  readonly notices: readonly DataNotice[];
   readonly #dispose: () => void;
 
   /** @internal */
   constructor(parts: DatasetParts) {
     ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, categoryIds: this.categoryIds = null,
-      normalization: this.normalization, brokenImages: this.brokenImages = [], dispose: this.#dispose } = parts);
+      normalization: this.normalization, brokenImages: this.brokenImages = [], notices: this.notices = [],
+      dispose: this.#dispose } = parts);
     const { height, width, content } = parts.test;
     this.preprocessing = content !== "labels" ? null
       : { imageSize: [height, width], resizeSize: parts.resizeSize ?? Math.min(height, width),

@@ -4,8 +4,9 @@ import { Count, Exif, PositiveCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
+import { withHome } from "../config/file-path.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
-import { listImages } from "../images/list-images.js";
+import { listImages, type ListImagesOptions } from "../images/list-images.js";
 import { loadSharp, type Sharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
 import type { NativeModel, TensorTree } from "../native.js";
@@ -57,6 +58,8 @@ const DetectAllOptions = DetectOptions.extend({
 /** Options of {@link Detector.detectAll}. */
 export interface DetectAllOptions extends z.input<typeof DetectAllOptions> {
   readonly signal?: AbortSignal | undefined;
+  /** Called before the first image for each kind of files that were passed by in folders. */
+  readonly onNotice?: ListImagesOptions["onNotice"];
 }
 
 /** Images decoded at a time for one batch. Node decodes in its pool of 4 threads. */
@@ -83,11 +86,11 @@ export async function detectWith(native: NativeModel, images: ImageInput | reado
 export async function* detectAllWith(native: NativeModel, source: string | readonly string[],
   given: DetectAllOptions): AsyncGenerator<DetectedImage | SkippedImage, void> {
   assertObject(given, "detect options");
-  const { signal, ...options } = given;
+  const { signal, onNotice, ...options } = given;
   const { exif, batchSize, onDecodeError, ...choice } = parse(DetectAllOptions, options, "detect options");
   assertClasses(native, choice.labels);
   throwIfAborted(signal, "the search for objects");
-  const paths = await listImages(source);
+  const paths = await listImages(source, { onNotice });
   const sharp = await loadSharp();
   const images = mapInOrder(paths, 2 * batchSize, (path) => decodeOrSkip(sharp, path, exif, onDecodeError));
   for await (const batch of batchesOf(images, batchSize)) {
@@ -130,7 +133,7 @@ function preparation(exif: Exif): (image: ImageInput) => Promise<Tensor | Decode
   return async (image) => {
     if (image instanceof Tensor) return image;
     sharp ??= loadSharp();
-    return decodePhoto(await sharp, image, exif);
+    return decodePhoto(await sharp, typeof image === "string" ? withHome(image, "path of an image") : image, exif);
   };
 }
 
@@ -153,7 +156,8 @@ async function decodeOrSkip(sharp: Sharp, path: string, exif: Exif, onDecodeErro
     return { path, image: await decodePhoto(sharp, path, exif) };
   } catch (error) {
     if (!isBrokenImage(error) || onDecodeError === "fail") throw error;
-    return { path, reason: error.message };
+    // The path is next to it.
+    return { path, reason: error.message.replace(` ${path}`, "") };
   }
 }
 

@@ -4,6 +4,7 @@ import { type DetectionOptions, type DetectorSwitches, type Flavor,
   type Size } from "../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
   type LoadOptionsInput } from "../config/schemas/weights.js";
+import { withHome } from "../config/file-path.js";
 import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
@@ -151,7 +152,7 @@ export class Detector extends Network {
       options,
       "save options",
     );
-    await this.native.save(path, {
+    await this.native.save(withHome(path), {
       ...detectorMetadata(this),
       ...(classNames === null ? {} : { [CLASS_NAMES_KEY]: JSON.stringify(classNames) }),
       ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
@@ -168,9 +169,10 @@ export class Detector extends Network {
    */
   override async load(path: string, options: LoadOptionsInput = {}): Promise<DetectorLoadReport> {
     const parsed = parse(LoadOptions, options, "load options");
-    const file = await readDetectorFile(path, parsed.key);
-    assertLoadable(path, file, this, parsed.strict);
-    return this.#load({ path, file, part: "all", options: parsed });
+    const whole = withHome(path);
+    const file = await readDetectorFile(whole, parsed.key);
+    assertLoadable(whole, file, this, parsed.strict);
+    return this.#load({ path: whole, file, part: "all", options: parsed });
   }
 
   async #load({ path, file, part, options }: DetectorSource): Promise<DetectorLoadReport> {

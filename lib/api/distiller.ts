@@ -164,7 +164,9 @@ function assertSameClasses(teacher: Model | Detector, student: Model | Detector,
   const onLogits = termsOf(method).find((term) => !("studentFeatures" in term));
   const [ofTeacher, ofStudent] = [teacher.classNames, student.classNames];
   if (onLogits === undefined || ofTeacher === null || ofStudent === null) return;
-  const index = ofStudent.findIndex((name, position) => name !== ofTeacher[position]);
+  const index = ofStudent.findIndex((name, position) =>
+    name.normalize("NFC") !== ofTeacher[position]?.normalize("NFC")
+  );
   if (index === -1 && ofTeacher.length === ofStudent.length) return;
   const position = Math.max(index, 0);
   throw new ReviewKdError("INVALID_ARGUMENT",

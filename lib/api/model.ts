@@ -4,6 +4,7 @@ import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/
 import { type LoadOptionsInput, type LoadReport, ModelSaveOptions, type ModelSaveOptionsInput, WeightsChoice,
   type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
+import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
@@ -230,5 +231,5 @@ export function listDetectors(): string[] {
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
   const info = await addon().readWeightsInfo(await weightsFiles(path), parse(WeightsChoice, options, "options"));
   return { ...info, classNames: classNamesIn(info.metadata), preprocessing: preprocessingIn(info.metadata),
-    detector: await detectorInfoOf(path, info) };
+    detector: await detectorInfoOf(withHome(path), info) };
 }

@@ -3,6 +3,7 @@ import { withSignal } from "./abort.js";
 import type { DatasetSplit } from "./dataset.js";
 import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
+import { withHome } from "../config/file-path.js";
 import { didYouMean, findByName } from "../config/nearest-name.js";
 import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
@@ -120,7 +121,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
   async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
+    await this.native.save(withHome(path), { model: this.name, numClasses: String(this.numClasses),
+      ...options.metadata });
   }
 
   /**

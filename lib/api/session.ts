@@ -19,6 +19,7 @@ import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
+import { withHome } from "../config/file-path.js";
 import { withDetectorDefaults } from "../config/detector-defaults.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 
@@ -176,7 +177,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<void> {
-    await this.native.save(path, await this.#signed(metadata), options.keepAs ?? "");
+    await this.native.save(withHome(path), await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
@@ -188,7 +189,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<boolean> {
-    return this.native.saveWithinEpoch(path, await this.#signed(metadata), options.keepAs ?? "");
+    return this.native.saveWithinEpoch(withHome(path), await this.#signed(metadata), options.keepAs ?? "");
   }
 
   /**
@@ -203,7 +204,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
-    return this.native.load(path, options.otherTeacher ?? false);
+    return this.native.load(withHome(path), options.otherTeacher ?? false);
   }
 
   /** @internal */

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { detectorRunDefaults, withDetectorMethodDefaults } from "./detector-defaults.js";
+import { withHome } from "./file-path.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { presetSettings } from "./preset-settings.js";
 import { DEFAULT_KINDS, RunConfig, type RunConfigInput } from "./schemas/run-config.js";
@@ -58,7 +59,8 @@ export async function readRunConfig(path: string): Promise<RunConfig> {
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line)
  */
-export async function readRunConfigInput(path: string): Promise<Settings> {
+export async function readRunConfigInput(file: string): Promise<Settings> {
+  const path = withHome(file, "path of the configuration file");
   const extension = extname(path).toLowerCase();
   if (!EXTENSIONS.includes(extension)) {
     const message = `invalid configuration file: expected a name that ends in ${EXTENSIONS.join(", ")}, received ${path}.`;

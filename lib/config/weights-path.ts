@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { causedBy, ReviewKdError } from "../errors.js";
+import { withHome } from "./file-path.js";
 import { listed } from "./nearest-name.js";
 import { valueText } from "./validation.js";
 
@@ -26,7 +27,8 @@ const ShardIndex = z.object({
  * @throws ReviewKdError `FILE_ACCESS` for a directory, with the files of weights in it; `FILE_NOT_FOUND` for a shard;
  * `FILE_CORRUPT` or `FILE_UNSUPPORTED` for another JSON file.
  */
-export async function weightsFiles(path: string): Promise<string | [string, ...string[]]> {
+export async function weightsFiles(given: string): Promise<string | [string, ...string[]]> {
+  const path = withHome(given);
   // What cannot be found or read is left to the readers of weights.
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory() === true) throw await directoryError(path);

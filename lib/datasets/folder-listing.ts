@@ -1,11 +1,18 @@
-import { readdir, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
-import { causedBy, isMissing, ReviewKdError } from "../errors.js";
-import { DECODED_TYPES, imagesBelow, UNDECODED_TYPES } from "../images/list-images.js";
+import { dirname, join } from "node:path";
+import type { DataNotice, SplitName } from "../config/schemas/data.js";
+import { ReviewKdError } from "../errors.js";
+import { DataNotices, printableName } from "../images/data-notices.js";
+import { hasDecodedContent, PROPOSED_TYPES } from "../images/image-types.js";
+import { mapInOrder } from "../images/map-in-order.js";
+import { walkImages, type WalkedImages } from "../images/walk-images.js";
+import { knownClasses } from "./known-classes.js";
+import { classesIn, findSplits, LAYOUT, some, withFolderErrors, type ClassFolder } from "./split-folders.js";
 
 /** The images of a split, grouped by class and sorted by name within each class. */
 export interface FolderListing {
-  /** Relative to the split's folder. */
+  /** The split's folder. */
+  readonly folder: string;
+  /** Relative to it. */
   readonly paths: readonly string[];
   /** Class index of each image. */
   readonly labels: readonly number[];
@@ -13,35 +20,54 @@ export interface FolderListing {
 
 /** A data set in ImageNet's layout. */
 export interface ImageFolder {
+  /** In Unicode's composed form, whatever that of the folders' names is. */
   readonly classNames: readonly string[];
-  /** Folders of the two splits. */
-  readonly trainFolder: string;
-  readonly testFolder: string;
-  readonly train: FolderListing;
-  readonly test: FolderListing;
+  /** Splits that are not required are not listed. */
+  readonly train?: FolderListing;
+  readonly test?: FolderListing;
+  /** Files that were passed by, and possible mistakes. */
+  readonly notices: readonly DataNotice[];
 }
 
-const LAYOUT = "root/train/CLASS/*.jpg and root/val/CLASS/*.jpg";
-
-/** Number of names listed in a message. */
-const NAMES_SHOWN = 5;
+export interface ListingOptions {
+  /** The splits that must be there and are listed. Default: both. If it is one, `root` may be its folder. */
+  readonly splits?: readonly SplitName[] | undefined;
+  /**
+   * Classes that are known from elsewhere: they replace those of the folders if they include all of them, so that a
+   * split may lack some.
+   */
+  readonly classNames?: readonly string[] | undefined;
+}
 
 /** Lists a data set in ImageNet's layout, classes and files sorted by name so that all machines have one order. */
-export async function listImageFolder(root: string): Promise<ImageFolder> {
-  const folders = await foldersIn(root);
-  const testName = ["val", "test"].find((name) => folders.includes(name));
-  if (!folders.includes("train") || testName === undefined) {
-    throw new ReviewKdError("FILE_NOT_FOUND",
-      `invalid image folder ${root}: expected the folders train and val (or test), received ${some(folders)}. ` +
-        `Arrange the images as ${LAYOUT}.`);
+export async function listImageFolder(root: string,
+  { splits = ["train", "test"], classNames: known }: ListingOptions = {}): Promise<ImageFolder> {
+  const notices = new DataNotices();
+  const folders = await findSplits(root, splits, notices);
+  const classes = new Map<SplitName, readonly ClassFolder[]>();
+  for (const split of ["train", "test"] as const) {
+    const folder = folders[split];
+    // The training folders name the classes, even if only test images are needed.
+    if (folder !== undefined && (splits.includes(split) || split === "train"))
+      classes.set(split, await classesIn(folder, notices));
   }
-  const trainFolder = join(root, "train");
-  const testFolder = join(root, testName);
-  const classNames = await foldersIn(trainFolder);
-  assertSeveralClasses(classNames, trainFolder);
-  assertSameClasses(classNames, await foldersIn(testFolder), `${trainFolder} and ${testFolder}`);
-  const [train, test] = [await listSplit(trainFolder, classNames), await listSplit(testFolder, classNames)];
-  return { classNames, trainFolder, testFolder, train, test };
+  const own = (classes.get("train") ?? classes.get("test") ?? []).map(({ name }) => name);
+  const classNames = knownClasses(own, known) ?? own;
+  assertSeveralClasses(classNames, folders.train ?? folders.test ?? root);
+
+  const owners = new Owners(notices);
+  const listing = new Map<SplitName, FolderListing>();
+  for (const split of splits) {
+    const folder = folders[split];
+    if (folder === undefined) continue;
+    const found = classes.get(split) ?? [];
+    assertKnownClasses(found, classNames, { folder, train: folders.train });
+    listing.set(split,
+      await new SplitListing({ split, folder, isLenient: split === "test" || splits.length === 1 }, notices, owners)
+        .list(found, classNames));
+  }
+  owners.finish();
+  return { classNames, ...Object.fromEntries(listing), notices: notices.list() };
 }
 
 /** The first `limit` images, from each class in turn, in the listing's order; a larger limit includes a smaller one. */
@@ -55,74 +81,121 @@ export function limitListing(listing: FolderListing, limit: number | undefined):
   });
   const kept = rounds.sort((a, b) => a.round - b.round || a.index - b.index).slice(0, limit).map(({ index }) => index)
     .sort((a, b) => a - b);
-  return { paths: kept.map((index) => listing.paths[index] as string),
+  return { folder: listing.folder, paths: kept.map((index) => listing.paths[index] as string),
     labels: kept.map((index) => listing.labels[index] as number) };
 }
 
-async function listSplit(folder: string, classNames: readonly string[]): Promise<FolderListing> {
-  const files: { readonly path: string; readonly label: number }[] = [];
-  for (const [label, name] of classNames.entries())
-    files.push(...(await imagesIn(join(folder, name))).map((file) => ({ path: join(name, file), label })));
-  return { paths: files.map(({ path }) => path), labels: files.map(({ label }) => label) };
+interface ListedSplit {
+  readonly split: SplitName;
+  readonly folder: string;
+  /** Whether classes may lack images. */
+  readonly isLenient: boolean;
 }
 
-/** Images below a class folder, recursively. Ignores hidden files and files that are not images. */
-async function imagesIn(folder: string): Promise<string[]> {
-  const files = await withFolderErrors(folder, () => imagesBelow(folder));
-  const undecoded = files.filter((file) => UNDECODED_TYPES.has(extname(file).toLowerCase()));
-  if (undecoded[0] !== undefined) {
-    throw new ReviewKdError("FILE_UNSUPPORTED",
-      `invalid images in ${folder}: expected ${[...DECODED_TYPES].join(" ")}, ` +
-        `received ${undecoded.length} of another type, ${undecoded[0]} first. Convert or remove them.`, {
-      valid: [...DECODED_TYPES],
-    });
-  }
-  if (files.length === 0) {
+/** Lists one split. */
+class SplitListing {
+  constructor(private readonly about: ListedSplit, private readonly notices: DataNotices,
+    private readonly owners: Owners) {}
+
+  async list(classes: readonly ClassFolder[], classNames: readonly string[]): Promise<FolderListing> {
+    const { split, folder } = this.about;
+    const folders = new Map(classes.map((found) => [found.name, found.folder]));
+    const paths: string[] = [];
+    const labels: number[] = [];
+    for (const [label, name] of classNames.entries()) {
+      const own = folders.get(name);
+      const images = own === undefined ? [] : await this.#imagesOf(join(folder, own), `${split}/${name}`);
+      if (images.length === 0) this.notices.add("missing-class", join(folder, own ?? name));
+      for (const image of images) {
+        paths.push(join(own ?? name, image));
+        labels.push(label);
+      }
+    }
+    if (paths.length > 0) return { folder, paths, labels };
     throw new ReviewKdError("FILE_NOT_FOUND",
-      `invalid class folder ${folder}: expected at least one image (${[...DECODED_TYPES].join(" ")}), received none. Add images or remove the folder.`);
+      `invalid image folder ${folder}: expected images (${PROPOSED_TYPES.join(" ")}), received none. Arrange them as ${LAYOUT}.`);
   }
-  return files;
+
+  /** Images below a class folder. */
+  async #imagesOf(folder: string, owner: string): Promise<readonly string[]> {
+    const own = new DataNotices();
+    const walked = await withFolderErrors(folder, () => walkImages(folder, own));
+    this.notices.addAll(own);
+    await assertDecoded(folder, walked);
+    this.owners.add(owner, walked);
+    if (walked.paths.length === 0 && !this.about.isLenient) {
+      const passed = own.list().map(({ text }) => text);
+      throw new ReviewKdError("FILE_NOT_FOUND",
+        `invalid class folder ${folder}: expected at least one image (${PROPOSED_TYPES.join(" ")}), received none` +
+          `${passed.length === 0 ? "" : ` (${passed.join("; ")})`}. Add images or remove the folder.`);
+    }
+    return walked.paths;
+  }
 }
 
-/** Sorted names of the subfolders of a folder, including links to folders, without hidden ones. */
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await withFolderErrors(folder, () => readdir(folder, { withFileTypes: true }));
-  const names: string[] = [];
-  for (const entry of entries) {
-    if (entry.name.startsWith(".")) continue;
-    const linked = entry.isSymbolicLink() &&
-      (await stat(join(folder, entry.name)).then((target) => target.isDirectory(), () => false));
-    if (entry.isDirectory() || linked) names.push(entry.name);
+/** @throws ReviewKdError `FILE_UNSUPPORTED` for an image whose ending and content are of a type that is not decoded. */
+async function assertDecoded(folder: string, { undecoded }: WalkedImages): Promise<void> {
+  const others: string[] = [];
+  await withFolderErrors(folder, async () => {
+    const checked = mapInOrder(undecoded, 8,
+      async (file) => [file, await hasDecodedContent(join(folder, file))] as const);
+    for await (const [file, isDecoded] of checked) if (!isDecoded) others.push(file);
+  });
+  const [first] = others;
+  if (first === undefined) return;
+  throw new ReviewKdError("FILE_UNSUPPORTED", `invalid images in ${folder}: expected ${PROPOSED_TYPES.join(" ")}, ` +
+    `received ${others.length} of another type, ${printableName(first)} first. Convert or remove them.`, {
+    valid: PROPOSED_TYPES,
+  });
+}
+
+/** Finds what several classes or both splits have through links, by real paths. */
+class Owners {
+  readonly #owners = new Map<string, string>();
+  readonly #links: { readonly real: string; readonly owner: string }[] = [];
+
+  constructor(private readonly notices: DataNotices) {}
+
+  /** @param owner - the split and class. */
+  add(owner: string, { folders, linkedImages }: WalkedImages): void {
+    for (const place of [...folders, ...linkedImages]) {
+      const other = this.#owners.get(place);
+      if (other === undefined) this.#owners.set(place, owner);
+      else this.#report(place, owner, other);
+    }
+    for (const real of linkedImages) this.#links.push({ real, owner });
   }
-  return names.sort();
+
+  /** Compares linked images with the folders of other classes, once all of them are known. */
+  finish(): void {
+    for (const { real, owner } of this.#links) {
+      const other = this.#owners.get(dirname(real));
+      if (other !== undefined && other !== owner) this.#report(real, owner, other);
+    }
+  }
+
+  #report(place: string, owner: string, other: string): void {
+    this.notices.add(dirname(owner) === dirname(other) ? "shared-by-classes" : "shared-by-splits", place);
+  }
 }
 
 function assertSeveralClasses(names: readonly string[], folder: string): void {
   if (names.length >= 2) return;
   throw new ReviewKdError("FILE_NOT_FOUND",
-    `invalid image folder ${folder}: expected a folder for each of at least 2 classes, received ${some(names)}. Arrange the images as ${LAYOUT}.`);
-}
-
-function assertSameClasses(train: readonly string[], test: readonly string[], where: string): void {
-  const only = (names: readonly string[], others: readonly string[]): string[] =>
-    names.filter((name) => !others.includes(name));
-  const [inTrain, inTest] = [only(train, test), only(test, train)];
-  if (inTrain.length === 0 && inTest.length === 0) return;
-  throw new ReviewKdError("FILE_CORRUPT", `invalid class folders in ${where}: expected the same names in both, ` +
-    `received ${some(inTrain)} only in the first and ${some(inTest)} only in the second. Add or remove them.`);
-}
-
-function some(names: readonly string[]): string {
-  if (names.length === 0) return "none";
-  const shown = names.slice(0, NAMES_SHOWN).join(", ");
-  return names.length <= NAMES_SHOWN ? shown : `${shown} and ${names.length - NAMES_SHOWN} more`;
-}
-
-async function withFolderErrors<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read the image folder ${folder}`, error,
+    `invalid image folder ${folder}: expected a folder for each of at least 2 classes, received ${some(names)}. ` +
       `Arrange the images as ${LAYOUT}.`);
-  }
+}
+
+/** A split may lack classes, but has none that are unknown. */
+function assertKnownClasses(found: readonly ClassFolder[], classNames: readonly string[],
+  { folder, train }: { readonly folder: string; readonly train: string | undefined }): void {
+  const known = new Set(classNames);
+  const unknown = found.map(({ name }) => name).filter((name) => !known.has(name));
+  const [first] = unknown;
+  if (first === undefined) return;
+  const similar = classNames.find((name) => name.toLowerCase() === first.toLowerCase());
+  throw new ReviewKdError("FILE_CORRUPT",
+    `invalid class folders in ${folder}: expected the classes of ${train ?? "the network"}, received also ${some(unknown)}. ` +
+      (similar === undefined ? `Add training images of ${unknown.length === 1 ? "it" : "them"} or remove the ` +
+        `folder${unknown.length === 1 ? "" : "s"}.` : `Rename ${first} to ${similar}.`));
 }

@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { asSentence, causedBy, ReviewKdError } from "../errors.js";
+import { isUnread, readImageFile } from "../images/read-image-file.js";
 
 /** The bytes of an IDX file, and its path for error messages. */
 interface IdxFile {
@@ -27,28 +27,24 @@ export function idxImageSize({ bytes: { buffer, byteOffset } }: IdxFile): [heigh
   return [header.getUint32(8), header.getUint32(12)];
 }
 
-/** Reads one file. Some mirrors use a dot in the name instead of the home page's dash. */
+/** Reads one file. Some mirrors use a dot in the name instead of the home page's dash, and folders of the same name. */
 async function readIdxFile(root: string, name: string): Promise<IdxFile> {
   const candidates = [name, name.replace("-idx", ".idx")].flatMap((plain) => [plain, `${plain}.gz`]);
+  let other = "";
   for (const candidate of candidates) {
     const path = join(root, candidate);
-    const bytes = await readIfPresent(path);
-    if (bytes !== undefined)
+    const bytes = await readImageFile(path);
+    if (!isUnread(bytes))
       return { name: path, bytes: candidate.endsWith(".gz") ? await decompress(path, bytes) : bytes };
+    if (bytes.code === "FILE_ACCESS")
+      throw new ReviewKdError("FILE_ACCESS", `cannot read ${path}: ${asSentence(bytes.reason)} Check its permissions.`);
+    if (bytes.code === "FILE_UNSUPPORTED") other ||= ` (${candidate}: ${bytes.reason})`;
   }
   throw new ReviewKdError("FILE_NOT_FOUND",
-    `no file ${name} or ${name}.gz in ${root}. Download the four files of MNIST or Fashion-MNIST into one directory.`, {
-    valid: candidates,
-  });
-}
-
-async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw causedBy("FILE_ACCESS", `cannot read ${path}`, error, "Check its permissions.");
-  }
+    `no file ${name} or ${name}.gz in ${root}${other}. Download the four files of MNIST or Fashion-MNIST into one directory.`,
+    {
+      valid: candidates,
+    });
 }
 
 async function decompress(path: string, bytes: Uint8Array): Promise<Uint8Array> {

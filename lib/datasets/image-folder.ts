@@ -1,16 +1,16 @@
-import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import { addon } from "../native.js";
-import type { ImageFolderSource } from "../config/schemas/data.js";
+import type { DataNotice, ImageFolderSource } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import type { ImageBlock } from "./feed.js";
-import { limitListing, listImageFolder, type FolderListing } from "./folder-listing.js";
+import { limitListing, listImageFolder, type FolderListing, type ListingOptions } from "./folder-listing.js";
 import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
+import { isUnread, readImageFile } from "../images/read-image-file.js";
 import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 
 export interface OpenImageFolder {
@@ -19,28 +19,32 @@ export interface OpenImageFolder {
   readonly test: StreamedImages;
   /** Broken images found so far, each listed once. */
   readonly broken: readonly BrokenImage[];
+  readonly notices: readonly DataNotice[];
 }
 
+const ON_BROKEN = 'Replace or remove it, or skip broken images with onDecodeError: "skip" ' +
+  "(on the command line --on-decode-error skip).";
+
 /** Lists the images and checks that a decoder is installed, without reading any image. */
-export async function openImageFolder(source: ImageFolderSource, sharp = loadSharp): Promise<OpenImageFolder> {
+export async function openImageFolder(source: ImageFolderSource, options: ListingOptions = {},
+  sharp = loadSharp): Promise<OpenImageFolder> {
   const { root, imageSize, scale, ratio, limitTrain, limitTest, onDecodeError } = source;
   const decoder = new ImageDecoder(await sharp(), { size: imageSize, scale, ratio });
-  const { classNames, trainFolder, testFolder, train, test } = await listImageFolder(root);
+  const { classNames, notices, ...listed } = await listImageFolder(root, options);
   const broken: BrokenImage[] = [];
   const numWorkers = source.numWorkers ?? availableParallelism();
-  const open = (split: "train" | "test", folder: string, listing: FolderListing): StreamedImages => {
-    const images = new FolderImages({ split, folder, listing, decoder, numWorkers, onDecodeError, broken });
+  const open = (split: "train" | "test", limit: number | undefined): StreamedImages => {
+    const listing = limitListing(listed[split] ?? { folder: root, paths: [], labels: [] }, limit);
+    const images = new FolderImages({ split, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({ kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length,
       height: imageSize, width: imageSize, layout: "interleaved", produce: (pass) => images.produce(pass),
       normalization: source.normalization ?? IMAGENET_NORMALIZATION });
   };
-  return { classNames, broken, train: open("train", trainFolder, limitListing(train, limitTrain)),
-    test: open("test", testFolder, limitListing(test, limitTest)) };
+  return { classNames, broken, notices, train: open("train", limitTrain), test: open("test", limitTest) };
 }
 
 interface FolderOptions extends Pick<ImageFolderSource, "onDecodeError"> {
   readonly split: "train" | "test";
-  readonly folder: string;
   readonly listing: FolderListing;
   readonly decoder: ImageDecoder;
   readonly numWorkers: number;
@@ -76,33 +80,33 @@ class FolderImages {
       if (!pass.shuffle) return undefined;
     }
     throw new ReviewKdError("FILE_CORRUPT",
-      `cannot decode any of the ${order.length} images in ${this.options.folder}. Replace the broken files.`);
+      `cannot decode any of the ${order.length} images in ${this.options.listing.folder}. Replace the broken files.`);
   }
 
   /** The image's pixels, or `undefined` if it is broken and may be skipped. */
   async #decode(index: number, crop: Crop): Promise<Uint8Array | undefined> {
     if (this.#broken.has(index)) return undefined;
-    const { folder, listing, decoder } = this.options;
-    const path = join(folder, listing.paths[index] as string);
-    // A missing file counts as a broken image; any other read error says nothing about the data.
-    const encoded = await readFile(path).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error, "Check its permissions.");
-    });
-    try {
-      if (encoded !== undefined) return await decoder.decode(encoded, crop);
-      this.#skip(index, path, "the file no longer exists");
-    } catch (error) {
-      this.#skip(index, path, messageOf(error), error);
+    const { listing, decoder } = this.options;
+    const path = join(listing.folder, listing.paths[index] as string);
+    const encoded = await readImageFile(path);
+    if (isUnread(encoded)) {
+      const { code, reason } = encoded;
+      // It was listed.
+      this.#skip(index, path, code === "FILE_NOT_FOUND" ? "the file no longer exists" : reason, { code, verb: "read" });
+      return undefined;
     }
-    return undefined;
+    try {
+      return await decoder.decode(encoded, crop);
+    } catch (error) {
+      this.#skip(index, path, messageOf(error), { code: "FILE_CORRUPT", verb: "decode", cause: error });
+      return undefined;
+    }
   }
 
-  #skip(index: number, path: string, reason: string, cause?: unknown): void {
+  #skip(index: number, path: string, reason: string,
+    { code, verb, cause }: { readonly code: ErrorCode; readonly verb: string; readonly cause?: unknown }): void {
     if (this.options.onDecodeError === "fail") {
-      throw new ReviewKdError("FILE_CORRUPT",
-        `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
-          'onDecodeError: "skip" (on the command line --on-decode-error skip).', { cause });
+      throw new ReviewKdError(code, `cannot ${verb} the image ${path}: ${asSentence(reason)} ${ON_BROKEN}`, { cause });
     }
     if (this.#broken.has(index)) return;
     this.#broken.add(index);

@@ -1,13 +1,16 @@
+import { z } from "zod";
 import { throwIfAborted } from "../api/abort.js";
 import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
-  type IdxSource, type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
+  type IdxSource, type LabelledSourceInput, type LoadProgress, SplitName, type StreamSource } from "../config/schemas/data.js";
 import { assertObject, parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { resizedSide } from "../images/center-crop.js";
+import { assertNormalized } from "./float-images.js";
 import { idxImageSize, readIdxFiles } from "./idx-files.js";
+import type { ListingOptions } from "./folder-listing.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
 import { openStream } from "./stream.js";
@@ -19,17 +22,34 @@ export interface LoadDatasetOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called a few times a second while annotations are read, which takes longest. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /**
+   * The splits that are needed. Default: both. Of the kinds `"image-folder"`, `"coco"` and `"voc"`, one that is not
+   * needed is not read, may be missing, and is empty. If one is, an image folder's root may be its folder itself.
+   */
+  readonly splits?: readonly SplitName[] | undefined;
+  /**
+   * Class names of the network that the data are for, in label order. If those of an image folder or of Pascal VOC's
+   * annotations are all among them, they are the classes of the data set, so that a split may lack some; otherwise they
+   * are not used.
+   */
+  readonly classNames?: readonly string[] | undefined;
 }
+
+/** The part of {@link LoadDatasetOptions} that selects. */
+const Selection = z.strictObject({
+  splits: z.array(SplitName).min(1).default(["train", "test"]),
+  classNames: z.array(z.string()).optional(),
+});
 
 function storedDataset(native: NativeDataset, about: Pick<DatasetParts, "resizeSize"> = {}): Dataset {
   const [train, test] = [new StoredImages(native, "train"), new StoredImages(native, "test")];
   return new Dataset({ ...native.describe(), ...about, train, test, dispose: native.dispose.bind(native) });
 }
 
-async function folderDataset(source: ImageFolderSource): Promise<Dataset> {
-  const { classNames, train, test, broken } = await openImageFolder(source);
+async function folderDataset(source: ImageFolderSource, options: ListingOptions): Promise<Dataset> {
+  const { classNames, train, test, broken, notices } = await openImageFolder(source, options);
   return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken,
-    resizeSize: resizedSide(source.imageSize) }, train, test);
+    notices, resizeSize: resizedSide(source.imageSize) }, train, test);
 }
 
 function streamDataset(source: StreamSource): Dataset {
@@ -38,7 +58,7 @@ function streamDataset(source: StreamSource): Dataset {
 }
 
 function streamedDataset(
-  about: Pick<DatasetParts, "kind" | "numClasses" | "classNames" | "brokenImages" | "resizeSize">,
+  about: Pick<DatasetParts, "kind" | "numClasses" | "classNames" | "brokenImages" | "notices" | "resizeSize">,
   train: StreamedImages,
   test: StreamedImages,
 ): Dataset {
@@ -102,6 +122,8 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
   const parsed = parse(DataSource, source, "data source");
   assertObject(options, "options of loadDataset");
   throwIfAborted(options.signal, "loading the data set");
+  const selection = parse(Selection, { splits: options.splits, classNames: options.classNames },
+    "options of loadDataset");
   const names = "classNames" in parsed ? parsed.classNames : undefined;
   if (names !== undefined && "numClasses" in parsed && names.length !== parsed.numClasses) {
     throw new ReviewKdError("INVALID_ARGUMENT",
@@ -109,13 +131,13 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
   }
   switch (parsed.kind) {
     case "image-folder":
-      return folderDataset(parsed);
+      return folderDataset(parsed, selection);
     case "stream":
       return streamDataset(parsed);
     case "coco":
-      return cocoDataset(parsed, options);
+      return cocoDataset(parsed, options, selection);
     case "voc":
-      return vocDataset(parsed, options);
+      return vocDataset(parsed, options, selection);
     case "boxes":
       return boxesDataset(parsed);
     case "scenes":
@@ -123,6 +145,8 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
     case "idx":
       return idxDataset(parsed);
     case "arrays": {
+      assertNormalized("train.images", parsed.train.images, parsed.normalization);
+      assertNormalized("test.images", parsed.test.images, parsed.normalization);
       const imageValues = 3 * parsed.height * parsed.width;
       const [train, test] = [nativeSplit("train", parsed.train, imageValues),
         nativeSplit("test", parsed.test, imageValues)];

@@ -1,8 +1,9 @@
 import { ReviewKdError } from "../errors.js";
-import type { StreamSource } from "../config/schemas/data.js";
+import type { Normalization, StreamSource } from "../config/schemas/data.js";
 import type { StreamItem, StreamIterable, StreamPass, StreamPixels, StreamSplit } from "../config/schemas/stream.js";
 import { valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
+import { assertNormalized } from "./float-images.js";
 import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
 
@@ -15,7 +16,9 @@ export function openStream(source: StreamSource, split: "train" | "test"): Strea
   return new StreamedImages({
     ...images,
     layout: source.layout === "chw" ? "planes" : "interleaved",
-    produce: (pass) => produce({ items, size, limited: size < samples, imageValues: 3 * height * width, pass }),
+    produce: (pass) =>
+      produce({ items, size, limited: size < samples, imageValues: 3 * height * width, pass,
+        normalization: source.normalization }),
   });
 }
 
@@ -25,6 +28,7 @@ interface Production {
   /** The pass uses only the first `size` items; further ones are ignored. */
   readonly limited: boolean;
   readonly imageValues: number;
+  readonly normalization: Normalization | undefined;
   readonly pass: StreamPass;
 }
 
@@ -36,8 +40,11 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
   let position = made ? pass.firstImage : 0;
   // The last block is held back until the iterable ends: surplus images must fail before the epoch completes.
   let held: ImageBlock | undefined;
+  let isFirst = true;
   for await (const item of untilAborted(made ? iterable(items(pass)) : items, pass.signal)) {
     const block = blockOf(item, imageValues, position);
+    if (isFirst) assertNormalized(`image ${position} of a stream`, block.values, production.normalization);
+    isFirst = false;
     const end = position + block.labels.length;
     if (held !== undefined || (end > size && !limited)) {
       throw wrongCount(pass, size, "more. Set `samples` to the number of images, or end the iterable.");

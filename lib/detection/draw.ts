@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import type { Detections } from "../api/detector.js";
+import { FilePath } from "../config/file-path.js";
 import { Exif } from "../config/schemas/common.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
@@ -55,7 +56,7 @@ const BASELINE = 0.36;
 export async function drawDetections(image: string | Uint8Array, detections: Detections,
   options: DrawOptions = {}): Promise<Uint8Array> {
   const { classNames, format, exif } = parse(DrawOptions, options, "draw options");
-  const source = parse(z.union([z.string().min(1), z.instanceof(Uint8Array)]), image, "image");
+  const source = parse(z.union([FilePath, z.instanceof(Uint8Array)]), image, "image");
   const objects = detectedObjects(detections);
   if (objects.length > MOST_DETECTIONS) {
     throw new ReviewKdError("INVALID_ARGUMENT",

@@ -1,5 +1,6 @@
 // Reads JSON files that are too large to be parsed as a whole: the elements of their outer lists, one by one.
 import { open, type FileHandle } from "node:fs/promises";
+import { withHome } from "../config/file-path.js";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
 import type { Pacer } from "./pacer.js";
 
@@ -36,7 +37,7 @@ export async function readJsonElements(path: string, visits: ReadonlyMap<string,
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path);
+    return await open(withHome(path));
   } catch (error) {
     if (isMissing(error))
       throw new ReviewKdError("FILE_NOT_FOUND", `no file at ${path}. Check the path.`, { cause: error });

@@ -4,6 +4,7 @@ import type { Dataset } from "../api/dataset.js";
 import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { DETECTOR_TRAINING, isDetectorName } from "../config/detector-defaults.js";
+import { withHome } from "../config/file-path.js";
 import { mergeSettings, type Settings } from "../config/merge-settings.js";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
@@ -68,8 +69,11 @@ export interface FitPlan extends FitSettings {
 
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
-  const { distiller, model, data, runDirectory, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS,
-    fallbackDirectory, preset, linearScaling = false, evaluateTeacher = true, signal, config, ...explicit } = options;
+  const { distiller, model, data, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS, preset,
+    linearScaling = false, evaluateTeacher = true, signal, config, runDirectory: run, fallbackDirectory: fallback,
+    ...explicit } = options;
+  const runDirectory = run === undefined ? undefined : withHome(run, "runDirectory");
+  const fallbackDirectory = fallback === undefined ? undefined : withHome(fallback, "fallbackDirectory");
   parse(z.boolean(), evaluateTeacher, "evaluateTeacher");
   if (parse(z.boolean(), linearScaling, "linearScaling"))
     assertPreset(preset, "linearScaling", "fit options", "INVALID_ARGUMENT");

@@ -1,6 +1,8 @@
 // The pixels of an image file as a classifier sees them in an evaluation: resized, with the center cut out.
 import { type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
 import type { Sharp } from "./load-sharp.js";
+import { opaqueGif } from "./opaque-gif.js";
+import { uprightWithoutAlpha } from "./without-alpha.js";
 
 type SharpImage = ReturnType<Sharp>;
 
@@ -70,10 +72,11 @@ interface UprightImage {
 export async function openUpright(sharp: Sharp, encoded: Uint8Array,
   check?: (header: ImageHeader) => void): Promise<UprightImage> {
   // Old JPEG files cause many warnings, which are acceptable; missing data is not.
-  const image = sharp(encoded, { failOn: "error", limitInputPixels: check === undefined });
-  const { width, height, autoOrient, format } = await image.metadata();
+  const stored = sharp(opaqueGif(encoded), { failOn: "error", limitInputPixels: check === undefined });
+  const { width, height, autoOrient, format, hasAlpha } = await stored.metadata();
   check?.({ format, size: autoOrient, otherSize: { width, height } });
-  return { image: image.autoOrient(), height: autoOrient.height, width: autoOrient.width };
+  const image = hasAlpha ? await uprightWithoutAlpha(sharp, stored) : stored.autoOrient();
+  return { image, height: autoOrient.height, width: autoOrient.width };
 }
 
 /**

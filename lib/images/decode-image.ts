@@ -1,7 +1,8 @@
-import { readFile, stat } from "node:fs/promises";
 import type { Exif } from "../config/schemas/common.js";
-import { asSentence, causedBy, isMissing, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, messageOf, ReviewKdError } from "../errors.js";
 import type { Sharp } from "./load-sharp.js";
+import { opaqueGif } from "./opaque-gif.js";
+import { isUnread, readImageFile, remedyOf } from "./read-image-file.js";
 
 /** An image as RGB bytes `[height, width, 3]`. */
 export interface DecodedImage {
@@ -34,7 +35,7 @@ export async function decodeImage(sharp: Sharp, encoded: Uint8Array,
 ): Promise<DecodedImage> {
   // Old JPEG files cause many warnings, which are acceptable; missing data is not. `check` bounds the pixels,
   // before any is decoded; sharp's own limit names neither the size nor what to do.
-  const image = sharp(encoded, { failOn: "error", limitInputPixels: false });
+  const image = sharp(opaqueGif(encoded), { failOn: "error", limitInputPixels: false });
   const { width, height, autoOrient, format } = await image.metadata();
   const stored = { width, height };
   const isRotated = options.exif === "rotate";
@@ -76,7 +77,7 @@ function unsupported(name: string, expected: string, received: string, fix: stri
 export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif,
   decode = decodeImage): Promise<DecodedImage> {
   const name = typeof image === "string" ? image : "in memory";
-  const encoded = typeof image === "string" ? await readImageFile(image) : image;
+  const encoded = typeof image === "string" ? await readPhoto(image) : image;
   const check = ({ format, size }: ImageHeader): void => {
     if (!FORMATS.has(format)) {
       throw unsupported(name, "a JPEG, PNG, WebP, GIF, AVIF or TIFF image", format.toUpperCase(), "Convert it first.");
@@ -93,19 +94,8 @@ export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif
   }
 }
 
-async function readImageFile(path: string): Promise<Uint8Array> {
-  try {
-    const status = await stat(path);
-    if (!status.isFile()) {
-      throw unsupported(path, "a file", status.isDirectory() ? "a folder" : "something else",
-        status.isDirectory() ? "Pass its images; detectAll and classifyAll take folders."
-          : "Pass the path of an image.");
-    }
-    if (status.size > MOST_BYTES) throw unsupported(path, "at most 2^28 bytes", String(status.size), "Compress it.");
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof ReviewKdError) throw error;
-    throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read the image ${path}`, error,
-      isMissing(error) ? "Check the path." : "Check its permissions.");
-  }
+async function readPhoto(path: string): Promise<Uint8Array> {
+  const read = await readImageFile(path, MOST_BYTES);
+  if (!isUnread(read)) return read;
+  throw new ReviewKdError(read.code, `cannot read the image ${path}: ${asSentence(read.reason)} ${remedyOf(read)}`);
 }

@@ -1,65 +1,67 @@
-import { readdir, stat } from "node:fs/promises";
-import { extname, join, sep } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
-import { parse } from "../config/validation.js";
+import { FilePath } from "../config/file-path.js";
+import type { DataNotice } from "../config/schemas/data.js";
+import { assertObject, parse } from "../config/validation.js";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { DataNotices } from "./data-notices.js";
+import { PROPOSED_TYPES } from "./image-types.js";
+import { walkImages } from "./walk-images.js";
 
-/** File types that sharp's published builds decode. */
-export const DECODED_TYPES: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif",
-  ".tiff"]);
+const Source = z.union([FilePath, z.array(FilePath).min(1)]);
 
-/** Image types that sharp does not decode. Ignoring them silently would shrink a data set. */
-export const UNDECODED_TYPES: ReadonlySet<string> = new Set([".bmp", ".ppm", ".pgm", ".heic", ".jp2", ".jxl"]);
-
-/**
- * Sorted paths of the images below a folder, relative to it, whether or not sharp decodes their type. Leaves out hidden
- * files and folders, and files that are not images.
- *
- * @throws the file system's error.
- */
-export async function imagesBelow(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true });
-  return entries.filter((entry) => {
-    const type = extname(entry).toLowerCase();
-    return (DECODED_TYPES.has(type) || UNDECODED_TYPES.has(type)) &&
-      !entry.split(sep).some((name) => name.startsWith("."));
-  }).sort();
+/** Options of {@link listImages}. */
+export interface ListImagesOptions {
+  /** Called at the end for each kind of files that were passed by, with their number and the first one. */
+  readonly onNotice?: ((notice: DataNotice) => void) | undefined;
 }
 
-const Path = z.string().min(1);
-const Source = z.union([Path, z.array(Path).min(1)]);
-
 /**
- * Lists the paths of images: those of files as they are, and for a folder those of the images below it, sorted, without
- * hidden ones.
+ * Lists the paths of images: those of files as they are, and for a folder those of the images below it, sorted and each
+ * once, without hidden ones. Links are followed.
  *
  * @param source - a path, or several.
  * @throws ReviewKdError `FILE_NOT_FOUND` for a missing path and for a folder without images, `FILE_ACCESS`,
  * `INVALID_ARGUMENT`.
  * @example
  * ```ts
- * const paths = await listImages(["holiday", "portrait.jpg"]);
+ * const paths = await listImages(["holiday", "portrait.jpg"], { onNotice: ({ text }) => console.warn(text) });
  * ```
  */
-export async function listImages(source: string | readonly string[]): Promise<string[]> {
+export async function listImages(source: string | readonly string[],
+  options: ListImagesOptions = {}): Promise<string[]> {
   const parsed = parse(Source, source, "source of images");
+  assertObject(options, "options of listImages");
+  const notices = new DataNotices();
   const paths: string[] = [];
   for (const path of typeof parsed === "string" ? [parsed] : parsed) {
-    for (const image of await imagesAt(path)) paths.push(image);
+    for (const image of await imagesAt(path, notices)) paths.push(image);
   }
+  for (const notice of notices.list()) options.onNotice?.(notice);
   return paths;
 }
 
-async function imagesAt(path: string): Promise<string[]> {
-  let images: string[];
+async function imagesAt(path: string, notices: DataNotices): Promise<string[]> {
+  let images: readonly string[];
+  const own = new DataNotices();
   try {
     if (!(await stat(path)).isDirectory()) return [path];
-    images = await imagesBelow(path);
+    images = (await walkImages(path, own)).paths;
   } catch (error) {
     throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read ${path}`, error,
       isMissing(error) ? "Check the path." : "Check its permissions.");
   }
-  if (images.length > 0) return images.map((image) => join(path, image));
+  notices.addAll(own);
+  if (images.length > 0) return images.map((image) => relativePath(path, image));
+  const passed = own.list().map(({ text }) => text);
   throw new ReviewKdError("FILE_NOT_FOUND",
-    `invalid folder ${path}: expected at least one image (${[...DECODED_TYPES].join(" ")}), received none. Pass another folder.`);
+    `invalid folder ${path}: expected at least one image (${PROPOSED_TYPES.join(" ")}), received none` +
+      `${passed.length === 0 ? "" : ` (${passed.join("; ")})`}. Pass another folder.`);
+}
+
+/** A path below a folder; one that begins with ~ is not to be taken for the home directory's. */
+function relativePath(folder: string, image: string): string {
+  const path = join(folder, image);
+  return path.startsWith("~") ? `./${path}` : path;
 }

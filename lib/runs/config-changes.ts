@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
-import type { z } from "zod";
+import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { isSettings } from "../config/merge-settings.js";
 import type { Change } from "../config/schemas/fit-event.js";
+import { presetOptions } from "../config/schemas/run-config.js";
 import { StoredDataSource } from "../config/schemas/data.js";
 import { TrainingOptions } from "../config/schemas/training.js";
 import { valueText } from "../config/validation.js";
 
 /** Keys of a configuration in which a resumed run may differ, by the metadata of their schemas. */
 const RESUMABLE_KEYS: ReadonlySet<string> = new Set([
+  ...resumableKeys(z.object(presetOptions)),
   ...resumableKeys(TrainingOptions).flatMap((key) => [key, `training.${key}`]),
   ...StoredDataSource.options.flatMap((source) => resumableKeys(source).map((key) => `data.${key}`)),
 ]);

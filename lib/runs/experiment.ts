@@ -1,9 +1,12 @@
+import { withHome } from "../config/file-path.js";
 import { parseRunConfig } from "../config/config-file.js";
 import { adviceFor, type NetworkRole } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
 import { fit } from "./fit.js";
+import { runFile } from "./run-directory.js";
+import { locateFiles, withWorkingDirectory } from "./working-directory.js";
 import type { FitSettings } from "../fit/plan.js";
 import { withReports } from "../fit/with-reports.js";
 import { createDetector } from "../api/create-detector.js";
@@ -43,11 +46,16 @@ const LOADING_INTERVAL_MS = 100;
  */
 export async function* runExperiment(input: RunConfigInput,
   options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
-  const config = parseRunConfig(input);
+  const { runDirectory, resume } = options;
+  const recordedIn = resume === true && runDirectory !== undefined
+    ? runFile(withHome(runDirectory, "runDirectory"), "config") : undefined;
+  const config = await withWorkingDirectory(parseRunConfig(input), recordedIn);
+  const files = await locateFiles(config);
   assertDataSuits((config.task === "train" ? config.model : config.student).name, config.data.kind);
-  using data = yield* loading(config, options.signal);
+  using data = yield* loading(files, options.signal);
+  for (const notice of data.notices) yield { type: "data-notice", ...notice };
   if (config.task === "train") return yield* runTraining(config, { data }, options);
-  using teacher = await buildTeacher(config.teacher, data, config.training.seed);
+  using teacher = await buildTeacher((files as typeof config).teacher, data, config.training.seed);
   return yield* runDistillation(config, { data, teacher }, options);
 }
 
@@ -109,7 +117,8 @@ export async function buildTeacher(config: TeacherConfig, data: Dataset, seed: n
 /** Runs task `"train"` on loaded data, so that several runs can share it. */
 export async function* runTraining(config: ConfigOf<"train">, { data }: { readonly data: Dataset },
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
-  using model = await buildModel(config.model, data, config.training.seed);
+  const { model: network } = await locateFiles(config);
+  using model = await buildModel(network, data, config.training.seed);
   return yield* fit({ ...options, ...config.training, data, config, model });
 }
 
@@ -117,7 +126,8 @@ export async function* runTraining(config: ConfigOf<"train">, { data }: { readon
 export async function* runDistillation(config: ConfigOf<"distill">,
   { data, teacher }: { readonly data: Dataset; readonly teacher: Model | Detector },
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
-  using student = await buildModel(config.student, data, config.training.seed, undefined, "student");
+  const { student: network } = await locateFiles(config);
+  using student = await buildModel(network, data, config.training.seed, undefined, "student");
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
   return yield* fit({ ...options, ...config.training, data, config, distiller });
 }

@@ -3,6 +3,7 @@ import { DETECTOR_METADATA } from "../api/detector-file.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEYS } from "../api/metadata.js";
 import { readWeightsInfo } from "../api/model.js";
 import { namedValue, primaryNameOf } from "../api/task.js";
+import { withHome } from "../config/file-path.js";
 import { ExportOptions, type ExportOptionsInput } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
 import { convertWeights, inspectWeights } from "../weights/weights.js";
@@ -25,9 +26,10 @@ import { readRunPosition } from "./run-state.js";
 export async function exportStudent(runDirectory: string, path?: string,
   options: ExportOptionsInput = {}): Promise<string> {
   const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
-  const from = runFile(runDirectory, checkpoint);
-  const to = path ?? join(runDirectory, `student-${checkpoint}.safetensors`);
-  await convertWeights(from, to, { ...rest, metadata: await metadataOf(runDirectory, from) });
+  const directory = withHome(runDirectory, "run directory");
+  const from = runFile(directory, checkpoint);
+  const to = path === undefined ? join(directory, `student-${checkpoint}.safetensors`) : withHome(path);
+  await convertWeights(from, to, { ...rest, metadata: await metadataOf(directory, from) });
   return to;
 }
 

@@ -23,6 +23,13 @@ const TEACHER_SEED_OFFSET = 1000;
 
 /** All trainings of a study in execution order: the teacher if necessary, then seed by seed. */
 export function cellsOf(config: StudyConfig, conditions: readonly Condition[], directory: string): readonly Cell[] {
+  const cells = allCells(config, conditions, directory);
+  const { workingDirectory } = config;
+  if (workingDirectory === undefined) return cells;
+  return cells.map((cell) => ({ ...cell, config: { ...cell.config, workingDirectory } }));
+}
+
+function allCells(config: StudyConfig, conditions: readonly Condition[], directory: string): readonly Cell[] {
   const students = config.seeds.flatMap((seed) =>
     conditions.map((condition) => studentCell(config, condition, seed, directory))
   );

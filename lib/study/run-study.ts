@@ -6,7 +6,9 @@ import { Detector } from "../api/detector.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { readWeightsInfo } from "../api/model.js";
 import { exists } from "../runs/directory-files.js";
+import { locateFiles, withWorkingDirectory } from "../runs/working-directory.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
+import { withHome } from "../config/file-path.js";
 import type { Settings } from "../config/merge-settings.js";
 import type { Evaluation } from "../config/schemas/epoch.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
@@ -54,18 +56,20 @@ export interface StudyOptions {
  * ```
  */
 export async function* runStudy(input: StudyConfigInput | Settings,
-  options: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
-  const config = parseStudyConfig(input);
+  given: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
+  const options = { ...given, directory: withHome(given.directory, "directory") };
+  const config = await withWorkingDirectory(parseStudyConfig(input), join(options.directory, STUDY_FILES.config));
+  const files = await locateFiles(config);
   throwIfAborted(options.signal, "the study");
   const stages = matchedStages(config.student.name, config.teacher.name);
   assertDataSuits(config.student.name, config.data.kind);
   const conditions = conditionsOf(config, stages);
   // A misspelled path must not become the recorded setting of a new study.
-  if (config.teacher.weights !== undefined && !(await exists(join(options.directory, STUDY_FILES.config))))
-    await readWeightsInfo(config.teacher.weights);
+  if (files.teacher.weights !== undefined && !(await exists(join(options.directory, STUDY_FILES.config))))
+    await readWeightsInfo(files.teacher.weights);
   using directory = await openStudyDirectory(options.directory, config, options);
   const cells = cellsOf(config, conditions, directory.path);
-  using inputs = new SharedInputs(config.data);
+  using inputs = new SharedInputs(files.data);
   // How many epochs a number of steps makes depends on the data; otherwise they are read later, if a cell is left.
   const trainSamples = config.training.maxSteps === null ? 0 : (await inputs.data()).train.size;
   const states = new Map<Cell, CellState>();
@@ -140,7 +144,8 @@ class Study {
   async *#prepare(): AsyncGenerator<StudyEvent, void, void> {
     const { cells, inputs, config, options: { signal } } = this.parts;
     if (cells.every((cell) => this.#state(cell).is === "done")) return;
-    const { test } = await inputs.data();
+    const { test, notices } = await inputs.data();
+    for (const { text } of notices) yield { type: "study-notice", message: text };
     const distillation = cells.map((cell) => cell.config).find((run) => run.task === "distill");
     if (config.teacher.weights === undefined || distillation === undefined) return;
     const teacher = await inputs.teacher(distillation);

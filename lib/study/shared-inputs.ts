@@ -1,6 +1,7 @@
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { buildTeacher } from "../runs/experiment.js";
+import { locateFiles } from "../runs/working-directory.js";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
 import type { RunConfig } from "../config/schemas/run-config.js";
@@ -20,7 +21,8 @@ export class SharedInputs implements Disposable {
   }
 
   /** The trained teacher of a distillation, in the state of its weights file. */
-  async teacher({ teacher, training }: Pick<DistillConfig, "teacher" | "training">): Promise<Model | Detector> {
+  async teacher(config: DistillConfig): Promise<Model | Detector> {
+    const { teacher, training } = await locateFiles(config);
     if (this.#teacher?.weights !== teacher.weights) {
       this.#unloadTeacher();
       this.#teacher = { model: await buildTeacher(teacher, await this.data(), training.seed, training.device),

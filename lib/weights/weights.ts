@@ -6,6 +6,7 @@ import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
+import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
 import { ReviewKdError } from "../errors.js";
@@ -96,7 +97,7 @@ export async function readStateDict(path: string,
  */
 export async function writeStateDict(path: string, state: Readonly<StateDict>,
   metadata: Readonly<Metadata> = {}): Promise<void> {
-  await addon().writeStateDict(path, toEntries(state), { ...metadata });
+  await addon().writeStateDict(withHome(path), toEntries(state), { ...metadata });
 }
 
 /**
@@ -114,9 +115,10 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
-  assertWritable(to, overwrite);
-  const { metadata, detector } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
-  return addon().convertWeights(await weightsFiles(from), to, rest, { ...recognizedMetadata(detector),
+  const [input, output] = [withHome(from), withHome(to)];
+  assertWritable(output, overwrite);
+  const { metadata, detector } = await readWeightsInfo(input, { ...(rest.key === undefined ? {} : { key: rest.key }) });
+  return addon().convertWeights(await weightsFiles(input), output, rest, { ...recognizedMetadata(detector),
     ...withoutTraining(metadata), ...added });
 }
 

@@ -12,7 +12,7 @@ import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schema
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
   VocStats } from "../config/schemas/detection/evaluation.js";
-import { LoadProgress, Normalization, Preprocessing } from "../config/schemas/data.js";
+import { DataNotice, LoadProgress, Normalization, Preprocessing } from "../config/schemas/data.js";
 import { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import { BrokenImage, FitEvent } from "../config/schemas/fit-event.js";
 import { StepResult } from "../config/schemas/losses.js";
@@ -189,6 +189,7 @@ const DATASET = {
     train: Split,
     test: Split,
     brokenImages: z.array(BrokenImage),
+    notices: z.array(DataNotice),
   },
   live: ["brokenImages"],
   methods: {},

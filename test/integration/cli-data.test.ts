@@ -93,6 +93,35 @@ describe("command line: image folders and IDX files", () => {
     ).to.match(/^warning: class 2 is "cow" in the data, but absent from the training data of the weights\n/);
   });
 
+  it("evaluates on the one split that there is, whose classes the weights know", async () => {
+    const image = await picture(9, 9).png().toBuffer();
+    await writeFiles(below("val-only"), { "val/bee/1.png": image, "val/bee/notes.txt": image });
+    const words = ["eval", "--weights", weights, "--image-size", "8", "--per-class"];
+    const { stdout, stderr } = await succeed([...words, "--data", `image-folder:${below("val-only")}`, "--json"]);
+    expect((jsonEvents(stdout)[0] as unknown as { perClass: { name: string; samples: number }[] }).perClass
+      .map(({ name, samples }) => [name, samples])).to.deep.equal([["ant", 0], ["bee", 1]]);
+    expect(stderr).to.equal(`note: found no images of 1 class: ${below("val-only", "val", "ant")}\n` +
+      `note: passed by 1 file without an image's ending: ${below("val-only", "val", "bee", "notes.txt")}\n`);
+    // The folder of the classes itself.
+    await succeed([...words, "--data", `image-folder:${below("val-only", "val")}`]);
+    expect(
+      await fail([...words, "--split", "train", "--data", `image-folder:${below("val-only")}`], { exit: 1,
+        code: "FILE_NOT_FOUND" }),
+    ).to.include("--split test");
+  });
+
+  it("reports what a training passes by, once", async () => {
+    const image = await picture(9, 9).png().toBuffer();
+    await writeFiles(below("noted"), Object.fromEntries(["train/ant/1", "train/bee/1", "valid/ant/1", "valid/bee/1"]
+      .map((name) => [`${name}.png`, image])));
+    await writeFiles(below("noted"), { "train/ant/.DS_Store": image, "valid/bee/.DS_Store": image });
+    const { stdout } = await succeed(["train", "--model", "resnet8", "--data", `image-folder:${below("noted")}`,
+      ...SHORT, "--batch-size", "2", "--run", below("noted-run"), "--json"]);
+    expect(jsonEvents(stdout).filter(({ type }) => type === "data-notice")).to.deep.equal([{ type: "data-notice",
+      kind: "hidden", count: 2, example: below("noted", "train", "ant", ".DS_Store"),
+      text: `passed by 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
+  });
+
   it("describes a folder", async () => {
     const { stdout } = await succeed(["data", "info", `image-folder:${root}`, "--image-size", "64"]);
     expect(stdout).to.include("ant, bee").and.include("3 × 64 × 64").and.match(/training images +│ 14 /);

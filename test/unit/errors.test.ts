@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor,
   type ErrorCode } from "../../lib/index.js";
+import { causedBy, reasonOf } from "../../lib/errors.js";
 import { packageRoot } from "../../lib/install/layout.js";
 import { loadAddon } from "../../lib/install/load.js";
 import { getMachineInfo } from "../../lib/install/machine-info.js";
@@ -88,5 +89,16 @@ describe("ReviewKdError", () => {
 
   it("has a message whatever was thrown", () => {
     expect([new Error("one"), "two", 3, undefined].map(messageOf)).to.deep.equal(["one", "two", "3", "undefined"]);
+  });
+
+  it("gives the reason of a failed system call in words, without the path that a message has anyway", () => {
+    const failed = (code: string, description: string): Error =>
+      Object.assign(new Error(`${code}: ${description}, scandir 'a, open b'`), { code, syscall: "scandir" });
+    expect(reasonOf(failed("ENOENT", "no such file or directory"))).to.equal("it does not exist");
+    expect(reasonOf(failed("EACCES", "permission denied"))).to.equal("permission denied");
+    expect(reasonOf(failed("ENOSPC", "no space left on device"))).to.equal("ENOSPC: no space left on device");
+    expect(reasonOf(new Error("by hand, open 'x'"))).to.equal("by hand, open 'x'");
+    expect(causedBy("FILE_ACCESS", "cannot read a", failed("EISDIR", "illegal operation"), "Pass a file.").message)
+      .to.equal("cannot read a: it is a folder, not a file. Pass a file.");
   });
 });

@@ -1,12 +1,13 @@
 // Class names and probabilities of images: tensors, encoded images and files.
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { withHome } from "../../config/file-path.js";
 import { PositiveCount } from "../../config/schemas/common.js";
 import { Preprocessing } from "../../config/schemas/data.js";
 import { assertObject, parse, valueText } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { type CenterCrop, decodeCenter } from "../../images/center-crop.js";
-import { listImages } from "../../images/list-images.js";
+import { listImages, type ListImagesOptions } from "../../images/list-images.js";
 import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import { oneAhead } from "../../images/one-ahead.js";
@@ -64,6 +65,8 @@ export interface ClassifyOptions extends z.input<typeof OptionsOfBoth> {
 /** Options of {@link Model.classifyAll}. */
 export interface ClassifyAllOptions extends z.input<typeof ClassifyAllOptions> {
   readonly signal?: AbortSignal | undefined;
+  /** Called before the first image for each kind of files that were passed by in folders. */
+  readonly onNotice?: ListImagesOptions["onNotice"];
 }
 
 /** A classifier with what is known of its classes and its input. */
@@ -103,11 +106,11 @@ export async function classifyWith(model: Classifier, images: ImageInput | reado
 export async function* classifyAllWith(model: Classifier, source: string | readonly string[],
   given: ClassifyAllOptions): AsyncGenerator<ClassifiedImage | SkippedImage, void> {
   assertObject(given, "classify options");
-  const { signal, ...options } = given;
+  const { signal, onNotice, ...options } = given;
   const { onDecodeError, ...rest } = parse(ClassifyAllOptions, options, "classify options");
   const plan = planOf(model, rest);
   throwIfAborted(signal, WORK);
-  const paths = await listImages(source);
+  const paths = await listImages(source, { onNotice });
   const prepare = preparation(plan, await loadSharp());
   const opened = mapInOrder(paths, plan.decodedAtATime, async (path): Promise<Opened> => {
     try {
@@ -178,7 +181,8 @@ function preparation({ crop }: Plan, loaded?: Sharp): (image: ImageInput) => Pro
       return { tensor: image, isDecoded: false, count, size: image.shape.slice(-2) };
     }
     sharp ??= loadSharp();
-    const { pixels, height, width } = await decodeCenter(await sharp, image, crop);
+    const { pixels, height, width } = await decodeCenter(await sharp,
+      typeof image === "string" ? withHome(image, "path of an image") : image, crop);
     return { tensor: Tensor.from(pixels, [height, width, 3]), isDecoded: true, count: 1, size: [height, width] };
   };
 }

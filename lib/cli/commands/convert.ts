@@ -4,6 +4,7 @@ import { conversionNotices } from "../display/inspection.js";
 import { formatCount } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { addAction } from "../options/add-value.js";
+import { path } from "../options/values.js";
 import { addForce, addKey, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ConvertFlags extends StoredFlags {
@@ -14,8 +15,10 @@ export function addConvertCommand(program: Command): void {
   const command = program.command("convert")
     .description("convert a weights file to another format, including its metadata");
   command.argument("<in>",
-    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed");
-  command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth");
+    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed",
+    path("input file"));
+  command.argument("<out>", "output file; its extension selects the format: .safetensors, .pt or .pth",
+    path("output file"));
   addKey(command);
   addStoredType(command);
   addForce(command);

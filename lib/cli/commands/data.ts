@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { fetchDataset, loadDataset, schemas, type DataSourceInput } from "../../index.js";
-import { openDataDisplay } from "../display/data-progress.js";
+import { openDataDisplay, showNotices } from "../display/data-progress.js";
 import type { Output } from "../display/output.js";
 import { formatBytes, formatCount, wrapList } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -8,7 +8,7 @@ import { openProgress } from "../display/progress-bar.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addImageFiles, dataSettings, type TrainingFlags } from "../options/training-flags.js";
-import { DATA_SPECS, dataSpec, oneOf, text } from "../options/values.js";
+import { DATA_SPECS, dataSpec, oneOf, path, text } from "../options/values.js";
 
 const FETCHABLE = ["cifar10", "cifar100"] as const;
 type Fetchable = (typeof FETCHABLE)[number];
@@ -20,7 +20,7 @@ export function addDataCommand(program: Command): void {
   const fetch = data.command("fetch")
     .description("download a data set from its home page; resumes an interrupted download");
   fetch.argument("<kind>", FETCHABLE.join(" or "), oneOf(FETCHABLE)("data set"));
-  addValue(fetch, "--dir <dir>", "parent directory of the data set's directory (default: data)", text);
+  addValue(fetch, "--dir <dir>", "parent directory of the data set's directory (default: data)", path);
   addValue(fetch, "--url <url>", "alternative URL of the archive; its checksum is still verified", text);
   addAction(fetch, fetchInto);
 
@@ -62,7 +62,8 @@ async function showInfo(output: Output, spec: string, flags: TrainingFlags): Pro
   const source = dataSettings({ ...flags, data: dataSpec("data set")(spec) }) as DataSourceInput;
   using data = await loadDataset(source, { onProgress: display.loading });
   display.close();
-  const { kind, numClasses, classNames, normalization, train, test } = data;
+  showNotices(output, data.notices);
+  const { kind, numClasses, classNames, normalization, train, test, notices } = data;
   output.event({
     type: "data",
     kind,
@@ -72,6 +73,7 @@ async function showInfo(output: Output, spec: string, flags: TrainingFlags): Pro
     trainSamples: train.size,
     testSamples: test.size,
     imageShape: train.imageShape,
+    notices,
   });
   const statistics = (values: readonly number[]): string => values.map((value) => value.toFixed(4)).join(", ");
   output.line(renderTable([kind, ""], [

@@ -8,7 +8,7 @@ import { listenForInterrupt } from "../interrupt.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { count, distinctCounts, oneOf, text } from "../options/values.js";
+import { count, distinctCounts, oneOf, path } from "../options/values.js";
 
 const TASKS = ["classification", "detection"] as const;
 
@@ -28,7 +28,7 @@ export function addDemoCommand(program: Command): void {
   addValue(command, "--seed <n>", "seed of the networks and their training (default: 0)", count);
   addValue(command, "--seeds <n,n,…>", "repeat with each of these seeds and print mean and deviation", distinctCounts);
   command.option("--quick", "run for a few seconds, only to check that everything works");
-  addValue(command, "--run <dir>", "parent directory for run directories (default: nothing is written)", text);
+  addValue(command, "--run <dir>", "parent directory for run directories (default: nothing is written)", path);
   addAction(command, runDemo);
 }
 

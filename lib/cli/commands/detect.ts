@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { createDetector, isDetectorName, listImages, readWeightsInfo, ReviewKdError, schemas, type DetectAllOptions,
-  type Detector, type Tensor } from "../../index.js";
+import { createDetector, isDetectorName, listImages, readWeightsInfo, ReviewKdError, schemas, type DataNotice,
+  type DetectAllOptions, type Detector, type Tensor } from "../../index.js";
 import { showLoadReport } from "../display/load-report.js";
 import { DetectionFiles } from "../detection-files.js";
+import { showNotices } from "../display/data-progress.js";
 import { DetectReporter } from "../display/detect-reporter.js";
 import type { Output } from "../display/output.js";
 import { usageError } from "../errors.js";
@@ -11,7 +12,7 @@ import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { readClassNames } from "../options/class-names.js";
 import { omitUndefined } from "../options/omit-undefined.js";
-import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
+import { nullIfNone, oneOf, path, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
 const DEVICES = schemas.Device.options;
@@ -42,7 +43,7 @@ export function addDetectCommand(program: Command): void {
   const command = program.command("detect").description("find objects in images: tables, COCO's results and pictures");
   command.argument("<image|dir...>", "image files, and folders whose images are taken recursively");
   command.optionsGroup("Detector:");
-  addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", text, {
+  addValue(command, "--weights <file>", "weights of the detector (.safetensors, .pt, .pth or .pkl); required", path, {
     mandatory: true,
   });
   addLoadFlags(command);
@@ -62,7 +63,7 @@ export function addDetectCommand(program: Command): void {
     `lowest score of a detection (default: ${DEFAULT_SCORE}); a detector leaves out all below a bound of its own, 0.05 unless it was created with another`,
     share);
   addValue(command, "--class-names <file|list>",
-    "a file with one name a line, or names separated by commas (default: those in the weights file)", text);
+    "a file with one name a line, or names separated by commas (default: those in the weights file)", path);
   addValue(command, "--batch-size <n>", "images per batch (default: 1)", positiveCount);
   addValue(command, "--exif <how>", "rotate: turn images upright by their EXIF data; ignore (default)",
     oneOf(schemas.Exif.options));
@@ -75,7 +76,9 @@ export function addDetectCommand(program: Command): void {
 }
 
 async function detect(output: Output, sources: readonly string[], flags: DetectFlags): Promise<void> {
-  const paths = [...new Set(await listImages(sources))];
+  const notices: DataNotice[] = [];
+  const paths = [...new Set(await listImages(sources, { onNotice: (notice) => notices.push(notice) }))];
+  showNotices(output, notices);
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });

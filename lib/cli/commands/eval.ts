@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
   type ClassScore, type DataSourceInput, type Detector, type Model } from "../../index.js";
-import { openDataDisplay } from "../display/data-progress.js";
+import { openDataDisplay, showNotices } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { networkName } from "../network-name.js";
@@ -11,7 +11,7 @@ import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
-import { nullIfNone, oneOf, positiveCount, positiveCountOrNone, text } from "../options/values.js";
+import { nullIfNone, oneOf, path, positiveCount, positiveCountOrNone, text } from "../options/values.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
 const DEVICES = schemas.Device.options;
@@ -34,7 +34,7 @@ export function addEvalCommand(program: Command): void {
     "evaluate trained weights: accuracy of a classifier, average precision of a detector",
   );
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
-  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", text, {
+  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", path, {
     mandatory: true,
   });
   addLoadFlags(command);
@@ -65,11 +65,15 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     output.notice("stopping…");
   });
   using display = openDataDisplay(output);
-  using data = await loadDataset(source as DataSourceInput, { signal: interrupt.signal, onProgress: display.loading });
+  const split = flags.split ?? "test";
+  // A split may lack classes: those of the network, if they are known, say which label each folder has.
+  const known = classNames === null || areNumbers(classNames) ? {} : { classNames };
+  using data = await loadDataset(source as DataSourceInput, { signal: interrupt.signal, onProgress: display.loading,
+    splits: [split], ...known });
+  showNotices(output, data.notices);
   warnOfOtherClasses(output, classNames, data.classNames);
   using model = await openNetwork(name, data.numClasses, flags);
   showLoadReport(output, flags.weights, model.loadReport);
-  const split = flags.split ?? "test";
   display.evaluated(0, data[split].size);
   const started = performance.now();
   const result = await model.evaluate(data[split], {
@@ -82,9 +86,9 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   const seconds = (performance.now() - started) / 1000;
   display.close();
 
-  const { brokenImages } = data;
+  const { brokenImages, notices } = data;
   output.event({ type: "evaluation", model: name, weights: flags.weights, data: source, split, ...result, brokenImages,
-    seconds });
+    notices, seconds });
   for (const { path, reason } of brokenImages) output.notice(`skipped ${path}: cannot decode it: ${reason}`);
   output.line(renderTable(["", name], [
     ...model.task.metrics.map((metric) => [metric.title, formatResult(metric, namedValue(result, metric.name))]),
@@ -126,7 +130,7 @@ function classTable(scores: readonly ClassScore[]): string {
 /** Warns if the class names differ: labels are indices, so that the accuracy is then meaningless. */
 function warnOfOtherClasses(output: Output, trained: readonly string[] | null, evaluated: readonly string[]): void {
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
-  const index = evaluated.findIndex((name, label) => trained[label] !== name);
+  const index = evaluated.findIndex((name, label) => trained[label]?.normalize("NFC") !== name.normalize("NFC"));
   if (index < 0) return;
   const before = trained[index] === undefined ? "absent from" : `"${trained[index]}" in`;
   output.notice(

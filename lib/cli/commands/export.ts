@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { exportStudent } from "../../index.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { addAction } from "../options/add-value.js";
+import { path as pathOf } from "../options/values.js";
 import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 interface ExportFlags extends StoredFlags {
@@ -11,9 +12,10 @@ interface ExportFlags extends StoredFlags {
 export function addExportCommand(program: Command): void {
   const command = program.command("export")
     .description("write only the trained network of a run, without teacher, review modules and optimizer");
-  command.argument("<run>", "run directory");
+  command.argument("<run>", "run directory", pathOf("run directory"));
   command.argument("[out]",
-    "output file: .safetensors, .pt or .pth (default: student-last.safetensors or student-best.safetensors in the run directory)");
+    "output file: .safetensors, .pt or .pth (default: student-last.safetensors or student-best.safetensors in the run directory)",
+    pathOf("output file"));
   command.option("--best", "export the epoch with the best test accuracy (default: the last epoch)");
   addStoredType(command);
   addForce(command);

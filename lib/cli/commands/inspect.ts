@@ -6,6 +6,7 @@ import { unreadText } from "../display/inspection.js";
 import { shortList } from "../display/load-report.js";
 import { renderTable } from "../display/table.js";
 import { addAction } from "../options/add-value.js";
+import { path } from "../options/values.js";
 import { addKey } from "../options/weights-flags.js";
 
 const FORMATS: Readonly<Record<WeightsInspection["format"], string>> = {
@@ -30,7 +31,8 @@ export function addInspectCommand(program: Command): void {
   const command = program.command("inspect")
     .description("show the content of a weights file: tensors, metadata and the matching network or detector");
   command.argument("<file>",
-    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed");
+    "a .safetensors file, a PyTorch .pt or .pth file, or a .pkl file of detectron2; nothing in it is executed",
+    path("file"));
   addKey(command);
   addAction(command, async (output, file: string, flags: { key?: string }) => {
     const inspection = await inspectWeights(file, omitUndefined({ key: flags.key }));

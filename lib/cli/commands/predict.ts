@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { createModel, inspectWeights, isDetectorName, listImages, listModels, ReviewKdError, schemas,
-  type ClassifyAllOptions, type Model, type Normalization, type WeightsInspection } from "../../index.js";
+  type ClassifyAllOptions, type DataNotice, type Model, type Normalization, type WeightsInspection } from "../../index.js";
+import { showNotices } from "../display/data-progress.js";
 import { showLoadReport } from "../display/load-report.js";
 import type { Output } from "../display/output.js";
 import { PredictReporter } from "../display/predict-reporter.js";
@@ -58,7 +59,9 @@ export function addPredictCommand(program: Command): void {
 async function predict(output: Output, weights: string, sources: readonly string[],
   flags: PredictFlags): Promise<void> {
   const { top, batchSize, imageSize: size, resizeSize, onDecodeError = "skip" } = flags;
-  const paths = [...new Set(await listImages(sources))];
+  const notices: DataNotice[] = [];
+  const paths = [...new Set(await listImages(sources, { onNotice: (notice) => notices.push(notice) }))];
+  showNotices(output, notices);
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the batch… (press again to stop immediately)");
   });

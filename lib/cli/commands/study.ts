@@ -12,7 +12,7 @@ import { addAction, addValue } from "../options/add-value.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "../options/schema-flags.js";
 import { addPreset, addRecipeFlags, addSavingFlags, DETECTOR_HELP, METHOD, STUDENT, trainingSettings,
   type TrainingFlags } from "../options/training-flags.js";
-import { distinctCounts, text } from "../options/values.js";
+import { distinctCounts, path } from "../options/values.js";
 import { LOAD_ROWS } from "../options/weights-flags.js";
 
 interface StudyFlags extends TrainingFlags {
@@ -78,10 +78,10 @@ function addKind(parent: Command, kind: StudyKind): void {
   command.optionsGroup("Study:");
   addValue(command, "--seeds <n,n,…>",
     `train each cell with each of these seeds (default: ${kind === "seeds" ? "0,1,2" : "0"})`, distinctCounts);
-  addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, text);
+  addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, path);
   addPreset(command, "settings of a published run; overridden by config file and flags");
   addValue(command, "--config <file>",
-    "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", text);
+    "settings from a YAML or JSON file, such as a study's study.json; overridden by flags", path);
   addSavingFlags(command);
   command.addHelpText("after", DETECTOR_HELP);
   addAction(command, (output, flags: StudyFlags) => study(output, kind, flags));

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { LoadProgress } from "../../index.js";
+import type { DataNotice, LoadProgress } from "../../index.js";
 import { formatBytes, formatCount, formatTimeLeft } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
@@ -37,6 +37,11 @@ export function showTeacherProgress(output: Output, live: Progress,
       output.notice(`evaluating the teacher: ${text}`);
     });
   };
+}
+
+/** Shows what is worth knowing about the files of a data set, a line for each kind. */
+export function showNotices(output: Output, notices: readonly Pick<DataNotice, "text">[]): void {
+  for (const { text } of notices) output.notice(`note: ${text}`);
 }
 
 /** The display of work on data outside of a training. */

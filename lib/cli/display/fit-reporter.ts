@@ -1,6 +1,6 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
 import { epochHead, epochRow, progressText, type EpochEvent, type EventOf, type RunShape } from "./epoch-rows.js";
-import { showLoading, showTeacherProgress } from "./data-progress.js";
+import { showLoading, showNotices, showTeacherProgress } from "./data-progress.js";
 import { formatDuration, formatPercent, formatResult } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
@@ -43,6 +43,9 @@ function textReporter(output: Output, live: Progress, withSummary: boolean, now:
       switch (event.type) {
         case "loading":
           showLoaded(event);
+          break;
+        case "data-notice":
+          showNotices(output, [event]);
           break;
         case "start":
           run = event;

@@ -3,7 +3,7 @@ import { mergeSettings, schemas, type Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
-import { DATA_SPECS, dataSpec, positiveCountOrNone, text, type DataSpec } from "./values.js";
+import { DATA_SPECS, dataSpec, path, positiveCountOrNone, text, type DataSpec } from "./values.js";
 import { LOAD_ROWS } from "./weights-flags.js";
 
 /** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
@@ -173,14 +173,14 @@ export function addPreset(command: Command, help: string): void {
 export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
-  addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", text);
+  addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", path);
   command.option("--resume", "continue from the run directory's newest valid checkpoint");
   command.option("--override", "resume with settings other than the recorded ones, and record the change");
   addSavingFlags(command);
   addValue(command, "--fallback-directory <dir>",
-    "a new run directory to save in at the end if the first is not writable", text);
+    "a new run directory to save in at the end if the first is not writable", path);
   addPreset(command, "settings of a published run; config file and flags override them");
-  addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", text);
+  addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", path);
   return command;
 }
 

@@ -86,6 +86,13 @@ export const text: ValueParser<string> = (option) => (value) => {
   return value;
 };
 
+/** A path, in which `~` stands for the home directory. */
+export const path: ValueParser<string> = (option) => (value) => {
+  const parsed = schemas.FilePath.safeParse(text(option)(value));
+  if (parsed.success) return parsed.data;
+  throw usageError(parsed.error.issues[0]?.message ?? "a path", option, value);
+};
+
 /** Data sets that are generated, from settings instead of a directory. */
 const GENERATED = ["synthetic", "scenes"] as const;
 const KINDS = [...GENERATED, ...schemas.DATA_DIRECTORIES.keys()] as const;
@@ -116,7 +123,7 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const directory = schemas.DATA_DIRECTORIES.get(kind);
   if (rest === "" && directory !== undefined)
     throw usageError(`${kind}:DIR with the directory of ${directory.content}`, option, spec, directory.remedy);
-  return { kind, root: rest };
+  return { kind, root: path(option)(rest) };
 };
 
 function generatorSettings(option: string, kind: (typeof GENERATED)[number], settings: string): Record<string, number> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FilePath, filePath } from "../file-path.js";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { BoxesSource, CocoSource, ScenesSource, VocSource } from "./detection/data.js";
 import { StreamSplit } from "./stream.js";
@@ -48,9 +49,7 @@ const cifar = <Kind extends "cifar10" | "cifar100", Shape extends z.core.$ZodLoo
     kind: z.literal(kind),
     ...own,
     /** Directory of the binary version's `.bin` files. */
-    root: z.string().min(1).describe(
-      "the directory of the data set's .bin files (`reviewkd data fetch` downloads them)",
-    ),
+    root: filePath("the directory of the data set's .bin files (`reviewkd data fetch` downloads them)"),
     ...shared,
   }).meta(directory("its .bin files", `Download them with \`reviewkd data fetch ${kind}\`.`));
 
@@ -86,7 +85,7 @@ const range = (schema: z.ZodNumber, expected: string) =>
  */
 export const ImageFolder = z.strictObject({
   kind: z.literal("image-folder"),
-  root: z.string().min(1).describe("a directory with train/CLASS/*.jpg and val/CLASS/*.jpg"),
+  root: filePath("a directory with train/CLASS/*.jpg and val/CLASS/*.jpg"),
   /** Height and width of the network input in pixels. */
   imageSize: PositiveCount.default(224),
   /** Range of the random crops: fraction of the image's area, and ratio of width to height. */
@@ -110,9 +109,7 @@ const classNames = z.array(z.string()).optional();
 /** MNIST, Fashion-MNIST and others with the same files, optionally compressed: `train-images-idx3-ubyte` etc. */
 export const Idx = z.strictObject({
   kind: z.literal("idx"),
-  root: z.string().min(1).describe(
-    "the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)",
-  ),
+  root: filePath("the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)"),
   numClasses: z.int().min(2).max(256).default(10),
   /** Default: the class indices. */
   classNames,
@@ -247,6 +244,28 @@ export const LoadProgress = z.strictObject({
 });
 export type LoadProgress = z.infer<typeof LoadProgress>;
 
+/**
+ * Findings about the files of an image folder: those that were passed by (`"hidden"` files, files that are
+ * `"not-image"`, a `"broken-link"`, a `"repeated-link"` to what the class already has, a `"special-file"` such as a
+ * pipe, what is `"unreadable"`, an `"invalid-name"` that is no UTF-8, images `"outside-class"` folders, an
+ * `"unused-folder"` next to those of the splits), and what may be a mistake: an `"image-named-folder"`, whose images
+ * count; a `"missing-class"` without test images; what is `"shared-by-classes"` or `"shared-by-splits"` through links;
+ * `"similar-classes"`, whose names differ in case alone.
+ */
+export const DataNoticeKind = z.enum(["hidden", "not-image", "image-named-folder", "broken-link", "repeated-link",
+  "special-file", "unreadable", "invalid-name", "outside-class", "unused-folder", "missing-class", "shared-by-classes",
+  "shared-by-splits", "similar-classes"]);
+export type DataNoticeKind = z.infer<typeof DataNoticeKind>;
+
+/** One kind of notice about a data set: how often, the first path or class, and both in words. */
+export const DataNotice = z.strictObject({ kind: DataNoticeKind, count: PositiveCount, example: z.string(),
+  text: z.string() });
+export type DataNotice = z.infer<typeof DataNotice>;
+
+/** The splits of a data set. */
+export const SplitName = z.enum(["train", "test"]);
+export type SplitName = z.infer<typeof SplitName>;
+
 /** Data sets that can be downloaded from their home page. */
 export const FetchKind = z.enum(["cifar10", "cifar100"]);
 export type FetchKind = z.infer<typeof FetchKind>;
@@ -255,7 +274,7 @@ export type FetchKind = z.infer<typeof FetchKind>;
 export const FetchOptions = z.strictObject({
   kind: FetchKind,
   /** Directory in which the data set's own directory is created; created if missing. */
-  directory: z.string().min(1),
+  directory: FilePath,
   /** Alternative URL of the same archive. Default: the data set's home page. */
   url: z.url({ protocol: /^https?$/ }).describe("an http or https address").optional(),
 });

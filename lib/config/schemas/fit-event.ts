@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
-import { LoadProgress } from "./data.js";
+import { DataNotice, LoadProgress } from "./data.js";
 import { BestEpoch, EpochProgress, EpochSummary, Evaluation } from "./epoch.js";
 import { Matching, TermKind } from "./method.js";
 import { TaskInfo } from "./task.js";
@@ -11,6 +11,9 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 /** Annotations of the data are read, before training starts: how much of a file, or of a list of files, is done. */
 export const LoadingEvent = event("loading", LoadProgress.shape);
+
+/** Something about the files of the data, before training starts: each kind once. */
+export const DataNoticeEvent = event("data-notice", DataNotice.shape);
 
 /** Training starts, or resumes from a checkpoint. */
 export const StartEvent = event("start", {
@@ -142,6 +145,7 @@ export const EndEvent = event("end", {
 /** An event of `fit`, or of `runExperiment`, which loads the data first. */
 export const FitEvent = z.discriminatedUnion("type", [
   LoadingEvent,
+  DataNoticeEvent,
   StartEvent,
   ResumedEvent,
   TeacherProgressEvent,

@@ -1,3 +1,4 @@
+export { FilePath } from "../file-path.js";
 export * from "./common.js";
 export * from "./data.js";
 export * from "./detection/evaluation.js";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FilePath } from "../file-path.js";
 import { Count, Device, ModelDType, PositiveCount, Seed } from "./common.js";
 
 /** Options for creating a network. */
@@ -12,7 +13,7 @@ export const ModelOptions = z.strictObject({
    * A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`; or the index
    * of several (`.index.json`).
    */
-  weights: z.string().min(1).optional(),
+  weights: FilePath.optional(),
   /** Of `weights`, as of {@link Network.load}. */
   key: z.string().min(1).optional(),
   /** false: also loads weights that fit in part, such as those of a network with another number of classes. */

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { FilePath, filePath } from "../file-path.js";
+import { RESUMABLE } from "./common.js";
 import { StoredDataSource } from "./data.js";
 import { DetectorSwitches, Flavor } from "./detection/detector.js";
 import { Method } from "./method.js";
@@ -8,13 +10,13 @@ import { TrainingOptions, withEnd } from "./training.js";
 export const NetworkConfig = z.strictObject({
   name: z.string().min(1).describe("the name of a network (`reviewkd models` lists them)"),
   /** A weights file to start from. */
-  weights: z.string().min(1).optional(),
+  weights: FilePath.optional(),
   /** Which of several state dicts of its weights file is read, as of {@link Network.load}. */
   key: z.string().min(1).optional(),
   /** false: weights that fit in part are loaded as far as they do. Default: true. */
   strict: z.boolean().optional(),
   /** Of detectors: a weights file of the backbone alone, as of a classifier for ImageNet. */
-  backboneWeights: z.string().min(1).optional(),
+  backboneWeights: FilePath.optional(),
   /** Of detectors: whose definition is followed. Default: torchvision's. */
   flavor: Flavor.optional(),
   /** Of detectors: options that differ from their flavor's. */
@@ -24,7 +26,7 @@ export type NetworkConfig = z.infer<typeof NetworkConfig>;
 
 /** A trained network: its weights are not optional. */
 export const TeacherConfig = NetworkConfig.extend({
-  weights: z.string().min(1).describe(
+  weights: filePath(
     "a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)",
   ),
 });
@@ -41,6 +43,11 @@ export const presetOptions = {
   linearScaling: z.boolean().optional(),
   /** Of a preset that keeps quirks of the published code: `false` leaves them out. Default: true. */
   publishedQuirks: z.boolean().optional(),
+  /**
+   * The directory that relative paths belong to. A run records the one in which it was started: resumed from another
+   * one, it finds files that are not below that in this one.
+   */
+  workingDirectory: FilePath.optional().meta(RESUMABLE),
 };
 
 const shared = {

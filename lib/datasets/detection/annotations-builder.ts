@@ -89,7 +89,8 @@ export class AnnotationsBuilder {
       this.source.failWith("number", record, `at most ${MOST_CATEGORIES} categories`, "more");
     if (this.#categoryIndices.has(category.id)) this.source.fail("id", record, "one category of each id", category.id);
     this.#categoryIndices.set(category.id, this.#categories.length);
-    this.#categories.push(category);
+    // One form of Unicode, in which names are compared: files differ in it between systems.
+    this.#categories.push({ ...category, name: category.name.normalize("NFC") });
   }
 
   addImage({ id, fileName, width, height }: DetectionImage, position: number): void {

@@ -11,17 +11,16 @@ export interface CocoSplitPaths {
   readonly annotations: string;
 }
 
-/** The paths of both splits of a source; for `root`, those that its directory has. @throws `FILE_NOT_FOUND` */
+/** The paths of a split of a source; for `root`, those that its directory has. @throws `FILE_NOT_FOUND` */
 export async function resolveCocoPaths(
   { root, images, annotations }: Pick<CocoSource, "root" | "images" | "annotations">,
-): Promise<{ readonly train: CocoSplitPaths; readonly val: CocoSplitPaths }> {
-  if (root !== undefined) return { train: await splitIn(root, "train2017"), val: await splitIn(root, "val2017") };
+  split: "train" | "val",
+): Promise<CocoSplitPaths> {
+  if (root !== undefined) return splitIn(root, `${split}2017`);
   if (images === undefined || annotations === undefined)
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid COCO source: expected root, or images and annotations, received neither. Pass the directory of the data set as root.");
-  const imagesOf = (split: "train" | "val"): string => typeof images === "string" ? images : images[split];
-  return { train: { images: imagesOf("train"), annotations: annotations.train },
-    val: { images: imagesOf("val"), annotations: annotations.val } };
+  return { images: typeof images === "string" ? images : images[split], annotations: annotations[split] };
 }
 
 async function splitIn(root: string, split: string): Promise<CocoSplitPaths> {

@@ -1,13 +1,14 @@
 // Readers of the images of annotations: of files in a folder, and of what a function provides.
-import { readFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { BoxesSource, CocoSource, ProvidedImage, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { valueText } from "../../config/validation.js";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
+import { asSentence, causedBy, isMissing, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { loadSharp } from "../../images/load-sharp.js";
+import { isUnread, readImageFile, type UnreadFile } from "../../images/read-image-file.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { DetectionImageDecoder } from "./detection-image-decoder.js";
 import type { ImageReader } from "./detection-images.js";
@@ -30,16 +31,20 @@ export class BrokenImages {
       return await image;
     } catch (error) {
       if (error instanceof ReviewKdError) throw error;
-      this.skip(index, path, messageOf(error), error);
+      this.skip(index, path, messageOf(error), { code: "FILE_CORRUPT", verb: "decode", cause: error });
       return undefined;
     }
   }
 
-  skip(index: number, path: string, reason: string, cause?: unknown): void {
+  skip(index: number, path: string, reason: string,
+    { code, verb, cause }: { readonly code: ErrorCode; readonly verb: string; readonly cause?: unknown }): void {
     if (this.onDecodeError === "fail") {
-      throw new ReviewKdError("FILE_CORRUPT",
-        `cannot decode the image ${path}: ${asSentence(reason)} Replace or remove it, or skip broken images with ` +
-          'onDecodeError: "skip" (on the command line --on-decode-error skip).', { cause });
+      throw new ReviewKdError(code,
+        `cannot ${verb} the image ${path}: ${asSentence(reason)} Replace the file, correct its name in the ` +
+          'annotations, or skip broken images with onDecodeError: "skip" (on the command line --on-decode-error skip).',
+        {
+          cause,
+        });
     }
     if (!this.#skipped.has(index)) this.reports.push({ split: this.split, path, reason });
     this.#skipped.add(index);
@@ -50,22 +55,41 @@ export class BrokenImages {
 export async function imageFiles(folder: string, annotations: DetectionAnnotations,
   source: BoxesSource | CocoSource | VocSource, broken: BrokenImages): Promise<ImageReader> {
   const decoder = new DetectionImageDecoder(await loadSharp(), source);
+  await assertFolder(folder);
   const read = broken.reader(async (index) => {
     const { fileName, height, width } = annotations.image(index);
     const path = join(folder, fileName);
-    const encoded = await readFile(path).catch((error: unknown) => {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "ENOENT") return undefined;
-      throw causedBy("FILE_ACCESS", `cannot read the image ${path}`, error,
-        code === "EACCES" || code === "EPERM" ? "Check its permissions." : "Check its name in the annotations.");
-    });
-    if (encoded === undefined) {
-      broken.skip(index, path, "the file does not exist");
+    const encoded = await readNamed(folder, fileName);
+    if (isUnread(encoded)) {
+      broken.skip(index, path, encoded.reason, { code: encoded.code, verb: "read" });
       return undefined;
     }
     return broken.decoded(index, path, decoder.decode(encoded, { path, height, width }));
   });
   return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+}
+
+/** Reads a file whose name the annotations may have in another form of Unicode than the disk. */
+async function readNamed(folder: string, fileName: string): Promise<Uint8Array | UnreadFile> {
+  const read = await readImageFile(join(folder, fileName));
+  if (!isUnread(read) || read.code !== "FILE_NOT_FOUND") return read;
+  for (const other of [fileName.normalize("NFC"), fileName.normalize("NFD")]) {
+    if (other === fileName) continue;
+    const found = await readImageFile(join(folder, other));
+    if (!isUnread(found)) return found;
+  }
+  return read;
+}
+
+/** @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, before annotations are used in vain. */
+async function assertFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch((error: unknown) => {
+    throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read the folder of images ${folder}`,
+      error, isMissing(error) ? "Check the path." : "Check its permissions.");
+  });
+  if (found.isDirectory()) return;
+  throw new ReviewKdError("FILE_NOT_FOUND",
+    `invalid folder of images ${folder}: expected a folder, received a file. Check the path.`);
 }
 
 /** Images that the caller's function provides. */

@@ -1,13 +1,14 @@
 // Data sets of detection: annotations read and checked, images decoded while they are needed.
 import { join } from "node:path";
 import { Dataset } from "../../api/dataset.js";
-import type { LoadProgress } from "../../config/schemas/data.js";
+import type { LoadProgress, SplitName } from "../../config/schemas/data.js";
 import type { BoxesSource, CocoSource, ScenesSource, VocSet, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
-import { ReviewKdError } from "../../errors.js";
+import { isReviewKdError, ReviewKdError } from "../../errors.js";
+import { knownClasses } from "../known-classes.js";
 import { IMAGENET_NORMALIZATION } from "../streamed-images.js";
 import { DetectionAnnotations } from "./annotations.js";
-import { resolveCocoPaths } from "./coco-layout.js";
+import { resolveCocoPaths, type CocoSplitPaths } from "./coco-layout.js";
 import { DetectionImages, type ImageReader } from "./detection-images.js";
 import { BrokenImages, imageFiles, providedImages } from "./image-readers.js";
 import { readCocoAnnotations } from "./read-coco.js";
@@ -18,6 +19,8 @@ import { openScenes } from "./scenes.js";
 interface OpenSplit {
   readonly annotations: DetectionAnnotations;
   readonly reader: ImageReader;
+  /** Whether the split has no images, because it is not needed. */
+  readonly isUnused?: boolean;
 }
 
 type Common = BoxesSource | CocoSource | ScenesSource | VocSource;
@@ -28,42 +31,74 @@ export interface LoadContext {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
-export async function cocoDataset(source: CocoSource, context: LoadContext): Promise<Dataset> {
-  const paths = await resolveCocoPaths(source);
+/** The splits that are needed, another one is not read and empty; and the classes of a network. */
+export interface Selection {
+  readonly splits: readonly SplitName[];
+  readonly classNames?: readonly string[] | undefined;
+}
+
+export async function cocoDataset(source: CocoSource, context: LoadContext, { splits }: Selection): Promise<Dataset> {
   const read = (path: string): Promise<DetectionAnnotations> =>
     readCocoAnnotations(path, { invalidBoxes: source.invalidBoxes, signal: context.signal,
       onProgress: ({ bytes, totalBytes }) => {
         context.onProgress?.({ path, unit: "bytes", done: bytes, total: totalBytes });
       } });
-  const [train, test] = [await read(paths.train.annotations), await read(paths.val.annotations)];
-  requireSameCategories(train, test, paths.val.annotations);
   const broken: BrokenImage[] = [];
-  return detectionDataset(source, {
-    train: await filesOf("train", paths.train.images, train, source, broken),
-    test: await filesOf("test", paths.val.images, test, source, broken),
-  }, broken);
+  const find = async (split: SplitName): Promise<CocoSplitPaths | undefined> =>
+    splits.includes(split) ? resolveCocoPaths(source, split === "train" ? "train" : "val") : undefined;
+  const open = async (split: SplitName, paths: CocoSplitPaths | undefined): Promise<OpenSplit | undefined> =>
+    paths && filesOf(split, paths.images, await read(paths.annotations), source, broken);
+  // Reading takes long: what is missing is found before.
+  const paths = { train: await find("train"), test: await find("test") };
+  const [train, test] = [await open("train", paths.train), await open("test", paths.test)];
+  if (train !== undefined && test !== undefined)
+    requireSameCategories(train.annotations, test.annotations, paths.test?.annotations ?? "");
+  return detectionDataset(source, withUnused(train, test), broken);
 }
 
-export async function vocDataset(source: VocSource, context: LoadContext): Promise<Dataset> {
+/** Both splits, one of which is empty if it is not needed. */
+function withUnused(train: OpenSplit | undefined, test: OpenSplit | undefined): { train: OpenSplit; test: OpenSplit } {
+  const only = (train ?? test) as OpenSplit;
+  return { train: train ?? { ...only, isUnused: true }, test: test ?? { ...only, isUnused: true } };
+}
+
+export async function vocDataset(source: VocSource, context: LoadContext,
+  { splits, classNames: known }: Selection): Promise<Dataset> {
   const { root, trainSet, testSet, invalidBoxes, masks } = source;
-  const read = (set: VocSet, classNames: string[] | undefined): Promise<DetectionAnnotations> =>
+  const read = (set: VocSet, classNames: readonly string[] | undefined): Promise<DetectionAnnotations> =>
     readVocAnnotations(root, { set, invalidBoxes, masks, signal: context.signal,
-      ...(classNames !== undefined && { classNames }), onProgress: ({ images, totalImages }) => {
+      ...(classNames !== undefined && { classNames: [...classNames] }), onProgress: ({ images, totalImages }) => {
         context.onProgress?.({ path: vocSetPath(root, set, masks), unit: "files", done: images, total: totalImages });
       } });
-  const namesOf = ({ categories }: DetectionAnnotations): string[] => categories.map(({ name }) => name);
-  const [first, second] = [await read(trainSet, source.classNames), await read(testSet, source.classNames)];
-  const all = [...new Set([...namesOf(first), ...namesOf(second)])].sort();
-  // A class may be in one of the sets alone.
-  const complete = async (annotations: DetectionAnnotations, set: VocSet): Promise<DetectionAnnotations> =>
-    annotations.categories.length === all.length ? annotations : read(set, all);
-  const [train, test] = [await complete(first, trainSet), await complete(second, testSet)];
+  const sets = { train: trainSet, test: testSet };
+  const found = new Map<SplitName, DetectionAnnotations>();
+  for (const split of splits) found.set(split, await read(sets[split], source.classNames));
+  // A class may be in one of the sets alone, or known to the network alone.
+  let own = classesOf([...found.values()]);
+  const ofNetwork = source.classNames === undefined ? knownClasses(own, known) : own;
+  if (ofNetwork === undefined && splits.length === 1) {
+    const other = await read(splits[0] === "train" ? testSet : trainSet, undefined).catch(undefinedIfMissing);
+    if (other !== undefined) own = classesOf([...found.values(), other]);
+  }
+  const all = ofNetwork ?? own;
   const broken: BrokenImage[] = [];
-  const images = join(root, "JPEGImages");
-  return detectionDataset(source, {
-    train: await filesOf("train", images, train, source, broken),
-    test: await filesOf("test", images, test, source, broken),
-  }, broken);
+  const open = async (split: SplitName): Promise<OpenSplit | undefined> => {
+    const annotations = found.get(split);
+    if (annotations === undefined) return undefined;
+    const isComplete = annotations.categories.length === all.length;
+    return filesOf(split, join(root, "JPEGImages"), isComplete ? annotations : await read(sets[split], all), source,
+      broken);
+  };
+  return detectionDataset(source, withUnused(await open("train"), await open("test")), broken);
+}
+
+/** The names of all classes, sorted. */
+function classesOf(annotations: readonly DetectionAnnotations[]): string[] {
+  return [...new Set(annotations.flatMap(({ categories }) => categories.map(({ name }) => name)))].sort();
+}
+
+function undefinedIfMissing(error: unknown): undefined {
+  if (!isReviewKdError(error) || error.code !== "FILE_NOT_FOUND") throw error;
 }
 
 export async function boxesDataset(source: BoxesSource): Promise<Dataset> {
@@ -98,9 +133,11 @@ function detectionDataset(source: Common, { train, test }: { train: OpenSplit; t
   brokenImages: readonly BrokenImage[]): Dataset {
   const { kind, flip, trainSizes, limitTrain, limitTest } = source;
   const { categories } = train.annotations;
+  const imagesOf = ({ annotations, isUnused = false }: OpenSplit, limit: number | undefined,
+    isTraining: boolean): number[] => isUnused ? [] : indices(annotations, limit, isTraining);
   const [trained, tested] = [
-    new DetectionImages({ kind, flip, trainSizes, ...train, images: indices(train.annotations, limitTrain, true) }),
-    new DetectionImages({ kind, flip: false, ...test, images: indices(test.annotations, limitTest, false) }),
+    new DetectionImages({ kind, flip, trainSizes, ...train, images: imagesOf(train, limitTrain, true) }),
+    new DetectionImages({ kind, flip: false, ...test, images: imagesOf(test, limitTest, false) }),
   ];
   return new Dataset({
     kind,
@@ -131,7 +168,7 @@ function indices(annotations: DetectionAnnotations, limit: number | undefined, i
 
 function requireSameCategories(train: DetectionAnnotations, test: DetectionAnnotations, path: string): void {
   const names = ({ categories }: DetectionAnnotations): string =>
-    categories.map(({ id, name }) => `${id} ${name}`).join(", ");
+    categories.map(({ id, name }) => `${id} ${name.normalize("NFC")}`).join(", ");
   if (names(train) === names(test)) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid categories in ${path}: expected those of the training annotations (${names(train)}), received ${names(test)}.`);

@@ -52,12 +52,12 @@ const FIX = "Correct the file, or download it again.";
  * console.log(annotations.imageCount, annotations.count, annotations.report.droppedBoxes);
  * ```
  */
-export async function readCocoAnnotations(path: string, options: ReadCocoOptions = {}): Promise<DetectionAnnotations> {
+export async function readCocoAnnotations(file: string, options: ReadCocoOptions = {}): Promise<DetectionAnnotations> {
   assertObject(options, "options of readCocoAnnotations");
   const { signal, onProgress, ...rest } = options;
   throwIfAborted(signal, "reading annotations");
   const { invalidBoxes } = parse(ReadAnnotationsOptions, rest, "options of readCocoAnnotations");
-  parse(AnnotationsPath, path, "path of the annotations");
+  const path = parse(AnnotationsPath, file, "path of the annotations");
   const source = new RecordSource("FILE_CORRUPT", (position) => `at byte ${position} of ${path}`, FIX);
   const builder = new AnnotationsBuilder(source, invalidBoxes);
   const coco = new CocoRecords(builder, source);

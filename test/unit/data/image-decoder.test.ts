@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { ImageDecoder } from "../../../lib/datasets/image-decoder.js";
 import { loadSharp } from "../../../lib/images/load-sharp.js";
 import { addon } from "../../../lib/native.js";
@@ -91,6 +91,34 @@ describe("image decoder", () => {
       // A round trip through CMYK without a profile is not exact.
       pixels.forEach((value) => expect(value, name).to.be.closeTo(gray, name === "cmyk" ? 16 : 1));
     }
+  });
+
+  it('keeps the colors of transparent pixels, resized or not, as Pillow\'s convert("RGB") does', async () => {
+    const color = { r: 200, g: 100, b: 50 };
+    const image = (side: number, alpha: number): Sharp =>
+      sharp({ create: { width: side, height: side, channels: 4, background: { ...color, alpha } } });
+    for (const side of [8, 9, 40, 512]) {
+      for (const alpha of [0, 0.5]) {
+        const files = { png: image(side, alpha).png(), "16 bits": image(side, alpha).toColourspace("rgb16").png(),
+          webp: image(side, alpha).webp({ lossless: true, exact: true }),
+          tiff: image(side, alpha).tiff({ compression: "lzw" }) };
+        for (const [name, file] of Object.entries(files)) {
+          for (const crop of [CENTER, { kind: "random", seed: 0, epoch: 0, index: 3 } as const]) {
+            const pixels = await decoder(8).decode(await file.toBuffer(), crop);
+            expect([...pixels.subarray(0, 3)], `${name} ${side} ${alpha}`).to.deep.equal([200, 100, 50]);
+          }
+        }
+      }
+    }
+  });
+
+  it("keeps the color that a GIF's palette has for its transparent index", async () => {
+    // 2×2 pixels of index 0, which is (200, 100, 50) and transparent; written by Pillow 13.
+    const gif = Buffer.from("47494638396102000200810000c86432ffffff00000000000021f" +
+      "90401000000002c0000000002000200000806000108041010003b", "hex");
+    const { data } = await sharp(gif).raw().toBuffer({ resolveWithObject: true });
+    expect([...data.subarray(0, 4)]).to.deep.equal([0, 0, 0, 0]);
+    expect(at(await decoder(8).decode(gif, CENTER), 8, 0, 0)).to.deep.equal([200, 100, 50]);
   });
 
   it("accepts an image of a single pixel", async () => {

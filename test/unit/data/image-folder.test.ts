@@ -93,8 +93,8 @@ describe("image folder", () => {
 
     // A broken image ends the first attempt at an exact position: index 7 is in the fourth batch.
     const order = await addon().dataOrder(TRAIN, epoch.seed, epoch.epoch, true);
-    const { trainFolder, train } = await listImageFolder(scratch("data"));
-    const path = join(trainFolder, train.paths[order[7]!]!);
+    const { train } = await listImageFolder(scratch("data"));
+    const path = join(train!.folder, train!.paths[order[7]!]!);
     const bytes = await readFile(path);
     await writeFile(path, "no image");
     using begun = await createSession({ model: await smallModel({ numClasses: 3 }), threads: 1 });
@@ -115,7 +115,7 @@ describe("image folder", () => {
     const absent = Object.assign(new Error("Cannot find package 'sharp'"), { code: "ERR_MODULE_NOT_FOUND" });
     const source = ImageFolder.parse({ kind: "image-folder", root: scratch("nowhere") });
     const { message } = await failureOf("DEPENDENCY_MISSING",
-      () => openImageFolder(source, () => loadSharp(() => Promise.reject(absent))));
+      () => openImageFolder(source, {}, () => loadSharp(() => Promise.reject(absent))));
     expect(message).to.include("npm install sharp");
   });
 

@@ -1,7 +1,8 @@
 import { mkdir, open, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDetector, type DetectedImage, type Detector, type SkippedImage } from "../../../lib/index.js";
+import { createDetector, type DetectedImage, type Detector, type SkippedImage,
+  type DataNotice } from "../../../lib/index.js";
 import { useDirectory } from "../../integration/helpers.js";
 import { failureOf } from "../../support/errors.js";
 import { hostileImages, type HostileImage } from "../../support/hostile-images.js";
@@ -43,7 +44,7 @@ describe("finding objects in untrusted files", () => {
       });
   });
 
-  it("skips them in a folder, with folders, files that are too large and links to nowhere that are named like images", async () => {
+  it("skips them in a folder, with files that are too large, and passes folders and links to nowhere by", async () => {
     await writeFile(at("a-good.png"), await picture(40, 30).png().toBuffer());
     await mkdir(at("folder.png"));
     await symlink(at("nowhere"), at("link.jpg"));
@@ -54,9 +55,14 @@ describe("finding objects in untrusted files", () => {
     const before = process.resourceUsage().maxRSS;
     for (const batchSize of [1, 4]) {
       const found: (DetectedImage | SkippedImage)[] = [];
-      for await (const image of detector.detectAll(directory.path, { onDecodeError: "skip", batchSize }))
+      const notices: DataNotice[] = [];
+      const onNotice = (notice: DataNotice): unknown => notices.push(notice);
+      for await (const image of detector.detectAll(directory.path, { onDecodeError: "skip", batchSize, onNotice }))
         found.push(image);
-      const names = [...files.map(({ name }) => name), "a-good.png", "folder.png", "link.jpg", "sparse.jpg"].sort();
+      const names = [...files.map(({ name }) => name), "a-good.png", "sparse.jpg"].sort();
+      expect(
+        notices.filter(({ kind }) => kind !== "not-image").map(({ kind, count, example }) => [kind, count, example]),
+      ).to.deep.equal([["image-named-folder", 1, at("folder.png")], ["broken-link", 1, at("link.jpg")]]);
       expect(found.map(({ path }) => path)).to.deep.equal(names.map(at));
       expect(found.filter(({ reason }) => reason === undefined).map(({ path }) => path)).to.deep.equal([
         at("a-good.png"),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FilePath, filePath } from "../../file-path.js";
 import { Count, Exif, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "../common.js";
 
 /**
@@ -13,7 +14,7 @@ export const ReadAnnotationsOptions = z.strictObject({ invalidBoxes });
 export type ReadAnnotationsOptionsInput = z.input<typeof ReadAnnotationsOptions>;
 
 /** The path of annotations. */
-export const AnnotationsPath = z.string().min(1).refine((path) => !path.includes("\0"), "a path without zero bytes");
+export const AnnotationsPath = FilePath.refine((path) => !path.includes("\0"), "a path without zero bytes");
 
 /** Image sets of Pascal VOC: the files of `ImageSets/Main`, with masks those of `ImageSets/Segmentation`. */
 export const VocSet = z.enum(["train", "val", "trainval", "test"]);
@@ -60,7 +61,7 @@ const shared = {
 };
 
 /** A path for each of the two splits. */
-const splitPaths = z.strictObject({ train: z.string().min(1), val: z.string().min(1) });
+const splitPaths = z.strictObject({ train: FilePath, val: FilePath });
 
 /**
  * Annotations in COCO's format (instances) and their images. Either `root`, a directory in COCO's layout: `train2017`,
@@ -68,10 +69,9 @@ const splitPaths = z.strictObject({ train: z.string().min(1), val: z.string().mi
  */
 export const CocoSource = z.strictObject({
   kind: z.literal("coco"),
-  root: z.string().min(1).describe("a directory with train2017, val2017 and annotations/instances_train2017.json")
-    .optional(),
+  root: filePath("a directory with train2017, val2017 and annotations/instances_train2017.json").optional(),
   /** The folder of all images, or one for each split. */
-  images: z.union([z.string().min(1), splitPaths]).optional(),
+  images: z.union([FilePath, splitPaths]).optional(),
   /** The JSON files. */
   annotations: splitPaths.optional(),
   ...shared,
@@ -90,7 +90,7 @@ export type CocoSource = z.infer<typeof CocoSource>;
  */
 export const VocSource = z.strictObject({
   kind: z.literal("voc"),
-  root: z.string().min(1).describe("a directory with Annotations, JPEGImages and ImageSets/Main, such as VOC2012"),
+  root: filePath("a directory with Annotations, JPEGImages and ImageSets/Main, such as VOC2012"),
   trainSet: VocSet.default("train"),
   testSet: VocSet.default("val"),
   /** Default: all classes of the training set's annotations, sorted by name. */
@@ -129,7 +129,7 @@ export type ProvidedImage = Uint8Array | {
 };
 
 /** The images of annotations: a folder with their file names, or a function that provides one by its index. */
-const images = z.union([z.string().min(1),
+const images = z.union([FilePath,
   z.custom<(index: number) => ProvidedImage | Promise<ProvidedImage>>((value) => typeof value === "function")])
   .describe("the path of a folder, or a function from an index to an image");
 

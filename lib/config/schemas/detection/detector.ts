@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FilePath } from "../../file-path.js";
 import { Count, Device, ModelDType, NonNegativeNumber, PositiveCount, PositiveNumber, Seed } from "../common.js";
 
 /**
@@ -168,12 +169,12 @@ export const DetectorOptions = z.strictObject({
    * A weights file of the whole detector: saved by the package, or torchvision's or detectron2's, in any format that
    * {@link Network.load} reads. Its flavor and switches are restored.
    */
-  weights: z.string().min(1).optional(),
+  weights: FilePath.optional(),
   /**
    * A weights file of the backbone: an ImageNet classifier of torchvision or of the package, detectron2's and MSRA's
    * `R-50.pkl`, or a detector. Normalization of images and stride of bottlenecks are those of the file.
    */
-  backboneWeights: z.string().min(1).optional(),
+  backboneWeights: FilePath.optional(),
   /** Of `weights` or `backboneWeights`, as of {@link Network.load}. */
   key: z.string().min(1).optional(),
   /** false: also loads files that fit in part, such as a detector's with another number of classes. */

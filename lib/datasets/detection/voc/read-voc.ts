@@ -5,8 +5,10 @@ import { assertObject, parse } from "../../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../../config/schemas/detection/data.js";
 import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
+import { typeByName } from "../../../images/image-types.js";
 import { loadSharp, type Sharp } from "../../../images/load-sharp.js";
 import { mapInOrder } from "../../../images/map-in-order.js";
+import { isHidden } from "../../../images/walk-images.js";
 import type { DetectionAnnotations } from "../annotations.js";
 import { AnnotationsBuilder } from "../annotations-builder.js";
 import { RecordSource } from "../record-source.js";
@@ -106,7 +108,7 @@ async function readImage({ xml, masks: path }: ListedImage,
 
 function build(listed: readonly ListedImage[], images: readonly ReadImage[], builder: AnnotationsBuilder,
   { source, classNames }: { source: RecordSource; classNames: string[] | undefined }): Promise<DetectionAnnotations> {
-  const names = classNames ?? namesIn(images);
+  const names = classNames?.map((name) => name.normalize("NFC")) ?? namesIn(images);
   const ids = new Map(names.map((name, index) => [name, index + 1]));
   for (const [index, name] of names.entries()) builder.addCategory({ id: index + 1, name }, index);
   for (const [position, { width, height, objects, masks }] of images.entries()) {
@@ -138,18 +140,31 @@ export function vocSetPath(root: string, set: VocSet, masks: boolean): string {
   return join(root, "ImageSets", masks ? "Segmentation" : "Main", `${set}.txt`);
 }
 
+/**
+ * The files of the images by their names without ending, in Unicode's composed form. Programs that label images write
+ * files of other types next to them.
+ */
+async function imagesByName(root: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  const entries = await withFileErrors(root, () => readdir(join(root, "JPEGImages"), { withFileTypes: true }));
+  for (const entry of entries) {
+    const type = entry.isDirectory() || isHidden(entry.name) ? "other" : typeByName(entry.name);
+    const name = parsePath(entry.name).name.normalize("NFC");
+    if (type === "decoded" || (type === "undecoded" && !files.has(name))) files.set(name, entry.name);
+  }
+  return files;
+}
+
 /** The images of a set, with the files that exist for them. */
 async function listSet(root: string, set: VocSet, masks: boolean): Promise<ListedImage[]> {
   const path = vocSetPath(root, set, masks);
   const lines = (await readWhole(path, LARGEST_LIST)).toString("utf8").split(/\r?\n/);
   // Sets of one class have a second column.
   const names = lines.map((line) => line.trim().split(/\s+/, 1)[0] ?? "").filter((name) => name !== "");
-  const files = new Map<string, string>();
-  for (const file of await withFileErrors(root, () => readdir(join(root, "JPEGImages"))))
-    files.set(parsePath(file).name, file);
+  const files = await imagesByName(root);
   const seen = new Set<string>();
   return names.map((name) => {
-    const fileName = files.get(name);
+    const fileName = files.get(name.normalize("NFC"));
     if (fileName === undefined) {
       throw new ReviewKdError("FILE_NOT_FOUND",
         `invalid name in ${path}: expected one of the images in JPEGImages${files.has(parsePath(name).name) ? " without its ending" : ""}, received ${JSON.stringify(name.slice(0, 60))}. Arrange the files as ${LAYOUT}.`);

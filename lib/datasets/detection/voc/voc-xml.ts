@@ -64,7 +64,7 @@ function objectOf(object: XmlElement, record: RecordName, source: RecordSource):
   ) as [number, number, number, number];
   const difficult = childOf(object, "difficult")?.text.trim() ?? "0";
   if (difficult !== "0" && difficult !== "1") source.fail("difficult", record, "0 or 1", difficult);
-  return { name: source.text(childOf(object, "name")?.text.trim(), "name", record), // Pixels count from 1, and the last one belongs to the box.
+  return { name: source.text(childOf(object, "name")?.text.trim(), "name", record).normalize("NFC"), // Pixels count from 1, and the last one belongs to the box.
     box: [xmin - 1, ymin - 1, xmax - xmin + 1, ymax - ymin + 1], difficult: difficult === "1" };
 }
 

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { expect } from "chai";
 import { createDetector, createSession, type Dataset, loadDataset, type LoadProgress,
   runExperiment } from "../../../../lib/index.js";
@@ -141,11 +141,40 @@ describe("loadDataset with annotations of COCO", () => {
     ]);
   });
 
+  it("reads one split alone if the other is not needed, and it may then be missing", async () => {
+    await writeCoco();
+    await rm(scratch("train2017"), { recursive: true });
+    await rm(scratch("annotations", "instances_train2017.json"));
+    using data = await loadDataset({ kind: "coco", root: scratch() }, { splits: ["test"] });
+    expect([data.train.size, data.test.size, data.classNames.length]).to.deep.equal([0, 4, CATEGORIES.length]);
+    await failureOf("FILE_NOT_FOUND", () => load());
+  });
+
+  it("reports a folder of images that is missing or a file before it trains", async () => {
+    await writeCoco();
+    const annotations = { train: scratch("annotations", "instances_train2017.json"),
+      val: scratch("annotations", "instances_val2017.json") };
+    for (const images of [scratch("none"), annotations.train]) {
+      const { message } = await failureOf("FILE_NOT_FOUND", () => loadDataset({ kind: "coco", images, annotations }));
+      expect(message).to.include(images).and.not.include("ENOENT");
+    }
+  });
+
+  it("finds images whose names the disk has in another form of Unicode", async () => {
+    const [composed, decomposed] = ["caf\u00e9.png", "cafe\u0301.png"];
+    await writeCoco({ ...usual(1), images: [1, 2, 3, 4].map((id) => ({ ...image(id), ...(id === 1 && {
+      file_name: composed,
+    }) })) });
+    await rename(scratch("train2017", "1.png"), scratch("train2017", decomposed));
+    using data = await load();
+    expect(await trainedImages(data)).to.equal(2);
+  });
+
   it("names an image that does not exist", async () => {
     await writeCoco();
     await rm(scratch("train2017", "2.png"));
     using data = await load();
-    const { message } = await failureOf("FILE_CORRUPT", () => trainedImages(data));
+    const { message } = await failureOf("FILE_NOT_FOUND", () => trainedImages(data));
     expect(message).to.include("2.png").and.include("does not exist");
   });
 
@@ -201,6 +230,26 @@ describe("loadDataset with annotations of Pascal VOC", () => {
     expect([data.train.size, data.test.size]).to.deep.equal([2, 1]);
     expect(await trainedImages(data)).to.equal(2);
     expect(await evaluatedImages(data)).to.equal(1);
+  });
+
+  it("reads one set alone, with the classes of the network, or else of both sets as far as they are there", async () => {
+    const root = await writeVoc({ train: ["dog", "cat"], val: ["cat"] });
+    const classesOf = async (classNames?: string[]): Promise<readonly [number, readonly string[], number]> => {
+      using data = await loadDataset({ kind: "voc", root }, { splits: ["test"], classNames });
+      return [data.train.size, data.classNames, data.test.size];
+    };
+    expect(await classesOf(["emu", "cat", "dog"])).to.deep.equal([0, ["emu", "cat", "dog"], 1]);
+    expect(await classesOf(["emu", "dog"])).to.deep.equal([0, ["cat", "dog"], 1]);
+    await rm(scratch("ImageSets", "Main", "train.txt"));
+    expect(await classesOf()).to.deep.equal([0, ["cat"], 1]);
+  });
+
+  it("takes images for images, whatever files are next to them", async () => {
+    const root = await writeVoc({ train: ["dog", "dog"], val: ["dog"] });
+    for (const name of ["train0.xml", "train0.txt", "._train0.jpg", "train0.heic"])
+      await writeFiles(root, { [`JPEGImages/${name}`]: Buffer.from("x") });
+    using data = await loadDataset({ kind: "voc", root });
+    expect(await trainedImages(data)).to.equal(2);
   });
 
   it("has masks if they should be read, of the images that have them", async () => {

@@ -262,7 +262,7 @@ describe("fetchDataset", () => {
     ["an address that is none of the web", { kind: "cifar10", directory: "data", url: "ftp://host/file" },
       "invalid url in fetch options: expected an http or https address"],
     ["a missing directory", { kind: "cifar10" },
-      "invalid directory in fetch options: expected a string, received nothing."],
+      "invalid directory in fetch options: expected a path, received nothing."],
   ] as const) {
     it(`rejects ${problem}`, async () => {
       const error = await failureOf(fetchDataset(options as unknown as Parameters<typeof fetchDataset>[0]));
