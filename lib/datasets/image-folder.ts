@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
@@ -27,7 +26,7 @@ export async function openImageFolder(source: ImageFolderSource, sharp = loadSha
   const decoder = new ImageDecoder(await sharp(), { size: imageSize, scale, ratio });
   const { classNames, trainFolder, testFolder, train, test } = await listImageFolder(root);
   const broken: BrokenImage[] = [];
-  const numWorkers = source.numWorkers ?? availableParallelism();
+  const numWorkers = source.numWorkers ?? addon().availableProcessors();
   const open = (split: "train" | "test", folder: string, listing: FolderListing): StreamedImages => {
     const images = new FolderImages({ split, folder, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({ kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length,

@@ -1,10 +1,10 @@
 // Readers of the images of annotations: of files in a folder, and of what a function provides.
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { BoxesSource, CocoSource, ProvidedImage, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { valueText } from "../../config/validation.js";
+import { addon } from "../../native.js";
 import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { loadSharp } from "../../images/load-sharp.js";
@@ -65,7 +65,7 @@ export async function imageFiles(folder: string, annotations: DetectionAnnotatio
     }
     return broken.decoded(index, path, decoder.decode(encoded, { path, height, width }));
   });
-  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+  return { numWorkers: source.numWorkers ?? addon().availableProcessors(), read };
 }
 
 /** Images that the caller's function provides. */
@@ -84,7 +84,7 @@ export function providedImages(provide: (index: number) => ProvidedImage | Promi
     const { height, width } = annotations.image(index);
     return broken.decoded(index, path, decoder.decode(provided, { path, height, width }));
   });
-  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+  return { numWorkers: source.numWorkers ?? addon().availableProcessors(), read };
 }
 
 function isPixels(value: unknown): value is DecodedImage {

@@ -271,6 +271,25 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+Napi::Array to_js(Napi::Env env, const ImageSize& image) {
+  Napi::Array size = Napi::Array::New(env, 2);
+  size.Set(0u, static_cast<double>(image.height));
+  size.Set(1u, static_cast<double>(image.width));
+  return size;
+}
+
+}  // namespace
+
+Napi::Value list_image_sizes(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    Napi::Object sizes = Napi::Object::New(info.Env());
+    for (const ModelEntry& entry : model_registry()) sizes.Set(entry.name, to_js(info.Env(), entry.image_size));
+    return sizes;
+  });
+}
+
 Napi::Value list_models(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();
@@ -282,10 +301,7 @@ Napi::Value list_models(const Napi::CallbackInfo& info) {
       Napi::Object row = Napi::Object::New(env);
       row.Set("name", entry.name);
       row.Set("source", entry.source);
-      Napi::Array size = Napi::Array::New(env, 2);
-      size.Set(0u, static_cast<double>(entry.image_size.height));
-      size.Set(1u, static_cast<double>(entry.image_size.width));
-      row.Set("imageSize", size);
+      row.Set("imageSize", to_js(env, entry.image_size));
       row.Set("numClasses", static_cast<double>(entry.published_classes));
       row.Set("parameters", static_cast<double>(parameter_count(*module)));
       row.Set("features", to_js(env, module->feature_specs(entry.image_size)));
