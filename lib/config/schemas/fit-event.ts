@@ -36,6 +36,15 @@ export const StartEvent = event("start", {
   runDirectory: z.string().nullable(),
 });
 
+/** A choice that lets a training fail without an error, or that has no effect: one line for people. */
+export const NoticeEvent = event("notice", {
+  /** The settings that it is about. */
+  topic: z.enum(["schedule", "method", "learning-rate", "weight-decay", "batch-size", "image-size", "classes",
+    "teacher"]),
+  message: z.string(),
+});
+export type Notice = Omit<z.infer<typeof NoticeEvent>, "type">;
+
 /** Several times a second while the teacher is evaluated on the test images. */
 export const TeacherProgressEvent = event("teacher-progress", { samples: Count, testSamples: Count });
 
@@ -144,6 +153,7 @@ export const FitEvent = z.discriminatedUnion("type", [
   LoadingEvent,
   StartEvent,
   ResumedEvent,
+  NoticeEvent,
   TeacherProgressEvent,
   TeacherEvent,
   ProgressEvent,
