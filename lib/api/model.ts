@@ -2,12 +2,12 @@ import { z } from "zod";
 import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
-import { withNearestName } from "../config/nearest-name.js";
+import { unknownName } from "../config/nearest-name.js";
 import { parse } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classNamesIn } from "./metadata.js";
-import { Network } from "./network.js";
+import { ABOUT_NETWORKS, Network } from "./network.js";
 import { Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
@@ -72,7 +72,7 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   const { weights, ...rest } = parse(ModelOptions, options, "model options");
   const parsedName = parse(z.string(), name, "model name");
   const native = addon().createModel({ ...rest, name: parsedName }).catch((error: unknown) => {
-    throw explainUnknown(error, parsedName);
+    throw explainUnknown(explainMemory(error, parsedName, rest.numClasses), parsedName);
   });
   const model = new Model(await native);
   if (weights === undefined) return model;
@@ -85,11 +85,22 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   return model;
 }
 
+/** A network alone does not fit into memory: there is no batch yet that could be smaller. */
+export function explainMemory(error: unknown, name: string, numClasses: number): unknown {
+  if (!isReviewKdError(error) || error.code !== "OUT_OF_MEMORY") return error;
+  return new ReviewKdError("OUT_OF_MEMORY",
+    `not enough memory to create ${name} with ${numClasses} classes. Pass the number of classes that the data have, take a smaller network, or free memory.`,
+    { cause: error });
+}
+
 /** The error of a name that no classifier has, with the classifier or detector that was meant. */
 function explainUnknown(error: unknown, name: string): unknown {
   if (!isReviewKdError(error) || error.code !== "UNKNOWN_NAME") return error;
   const detectors = addon().listDetectors();
-  if (!detectors.includes(name)) return withNearestName(error, name, [...error.valid, ...detectors]);
+  if (!detectors.includes(name)) {
+    return unknownName(name, { role: "model name", valid: error.valid, others: detectors, cause: error,
+      ...ABOUT_NETWORKS });
+  }
   return new ReviewKdError("UNKNOWN_NAME",
     `invalid model name: expected a classifier, received the detector "${name}". Create it with createDetector.`, {
     valid: [...error.valid],
