@@ -6,7 +6,7 @@
 export const ERROR_CODES = [
   /** An option or argument has a wrong type or value. Correct the field that the message names. */
   "INVALID_ARGUMENT",
-  /** No model, preset, data set or key has this name. Take one of those that the message and `error.valid` list. */
+  /** No model, preset, data set or key has this name. Take the proposed one, or one of `error.valid`. */
   "UNKNOWN_NAME",
   /** A configuration file has wrong fields. Correct each field that the message lists. */
   "CONFIG_INVALID",
@@ -58,7 +58,7 @@ export const ERROR_CODES = [
   "ADDON_LOAD_FAILED",
   /** The process or thread of a worker ended during a call. Start a new one and resume from the last checkpoint. */
   "WORKER_EXITED",
-  /** The CPU's or the GPU's memory does not suffice. Use a smaller batch, or more `microBatches`. */
+  /** The CPU's or the GPU's memory does not suffice. Use smaller batches, more `microBatches` or a smaller network. */
   "OUT_OF_MEMORY",
   /** An error of this package or of libtorch that has no code of its own. Report it with its message and stack. */
   "INTERNAL",
@@ -75,7 +75,7 @@ export interface ReviewKdErrorOptions extends ErrorOptions {
 
 /**
  * The only error type of this package: a stable `code` for programs, a message for people of the form
- * "invalid …: expected …, received …." followed by the fix and, if there is one, the list of valid names.
+ * "invalid …: expected …, received …." followed by the fix, and the accepted names in `valid`, if there is a list.
  *
  * @example
  * ```ts

@@ -13,6 +13,7 @@ export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
 export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
+export { loadNotices, shortList } from "./weights/load-notices.js";
 export { exportStudent } from "./runs/export-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
   type DistillerParts, type TermOutput } from "./api/distiller.js";
@@ -36,6 +37,7 @@ export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibT
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./runs/fit.js";
+export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";
 export type { FitOptions } from "./fit/plan.js";
 export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
 export { runStudy, type StudyOptions } from "./study/run-study.js";
@@ -43,6 +45,8 @@ export { parseStudyConfig } from "./study/study-config.js";
 export { meanAndDeviation } from "./study/statistics.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/config-file.js";
 export { isDetectorName } from "./config/detector-defaults.js";
+export type { Aliases } from "./config/name-aliases.js";
+export { nearestName } from "./config/nearest-name.js";
 export { mergeSettings, type Settings } from "./config/merge-settings.js";
 export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
 export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, type DetectionImage,

@@ -100,7 +100,7 @@ export type NativeImages = NativeDataset | NativeBatchQueue;
 type NativeEvaluate = (
   data: NativeImages,
   split: string,
-  options: { batchSize: number; precision: string; fused: boolean },
+  options: { batchSize: number; precision: string; fused: boolean; threads?: number | undefined },
   stop: NativeStopFlag,
   onProgress: (done: number) => void,
 ) => Promise<Omit<Evaluation, "perClass"> & { perClass: Omit<ClassScore, "name">[] }>;
@@ -152,8 +152,8 @@ export interface NativeModel extends Disposable {
     LoadReport & { unused: string[] }
   >;
   detect(images: TensorTree,
-    options: { maskThreshold?: number | undefined; scoreThreshold: number;
-      labels?: readonly number[] | undefined }): Promise<TensorTree>;
+    options: { maskThreshold?: number | undefined; scoreThreshold: number; labels?: readonly number[] | undefined;
+      threads?: number | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
 }
 
@@ -288,8 +288,12 @@ export interface Addon {
   shutDown(): void;
   /** Registers a CUDA plugin that is loaded before the first use of a CUDA device. */
   offerCudaPlugin(path: string): void;
-  systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads"> & { capability: string }>;
+  systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads" | "threadsFrom"> & { capability: string }>;
+  /** Processors that this process may use, by affinity and quota. */
+  availableProcessors(): number;
   listModels(): ModelInfo[];
+  /** Of each network, the height and width of the images in its published results; builds none of them. */
+  listImageSizes(): Record<string, ModelInfo["imageSize"]>;
   listDetectors(): string[];
   /** Of a detector that is not built: its task and the names of its levels, shallow to deep. */
   detectorInfo(name: string): { task: TaskInfo; levels: string[] };

@@ -9,6 +9,7 @@ import { assertDataSuits } from "./data-suits.js";
 import { Dataset } from "./dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
+import { explainMemory } from "./model.js";
 import { knownDetector } from "./network.js";
 
 /** Options of {@link createDetector}. */
@@ -61,7 +62,9 @@ export async function createDetector(name: string, options: CreateDetectorOption
   const dataDefaults = source?.part === "all" ? {} : fromData?.switches ?? {};
   const switches = detectorSwitches(stages, flavor, trainedParts(source), dataDefaults, switchesOf(source), given);
   const native = await addon().createDetector({ ...rest, name: parsedName,
-    detection: { ...nativeSwitches(switches), numClasses } });
+    detection: { ...nativeSwitches(switches), numClasses } }).catch((error: unknown) => {
+      throw explainMemory(error, parsedName, numClasses);
+    });
   const classes = data !== undefined && numClasses === fromData?.numClasses ? data : undefined;
   const detector = new Detector(native, { flavor, switches, classes });
   return source === undefined ? detector : Detector.load(detector, source, classes);

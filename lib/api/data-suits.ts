@@ -1,4 +1,5 @@
 import { isDetectorName } from "../config/detector-defaults.js";
+import { NETWORK_ALIASES } from "../config/name-aliases.js";
 import { didYouMean, listed } from "../config/nearest-name.js";
 import { DetectionSource, hasBoxes } from "../config/schemas/data.js";
 import { ReviewKdError } from "../errors.js";
@@ -18,7 +19,7 @@ export function assertDataSuits(network: string, kind: string, content?: SplitIm
       `invalid data set ${kind} for the detector ${network}: expected images with boxes, received images with a label each. Load one of the kind ${kinds}.`);
   }
   if (!isDetectorName(network) && hasBoxes(kind)) {
-    const meant = didYouMean(network, addon().listDetectors());
+    const meant = didYouMean(network, addon().listDetectors(), NETWORK_ALIASES);
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid network for the data set ${kind}, images with boxes: expected a detector, received "${network}"${meant || ". Name one, such as faster-rcnn-resnet18-fpn."}`);
   }

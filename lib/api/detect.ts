@@ -1,6 +1,6 @@
 // Finding objects in images: tensors, encoded images and files.
 import { z } from "zod";
-import { Count, Exif, PositiveCount } from "../config/schemas/common.js";
+import { Count, Exif, PositiveCount, ThreadCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
@@ -45,6 +45,8 @@ const DetectOptions = z.strictObject({
   labels: z.array(Count).min(1).optional(),
   /** Rotation of files by their EXIF data: `"rotate"` turns them upright first. */
   exif: Exif.default("ignore"),
+  /** Threads of one operation. Default: as many as cores that this process may use. */
+  threads: ThreadCount.optional(),
 });
 export type DetectOptions = z.input<typeof DetectOptions>;
 
@@ -176,7 +178,7 @@ async function* batchesOf(images: AsyncIterable<Opened>, batchSize: number): Asy
 }
 
 async function findObjects(native: NativeModel, images: readonly (Tensor | DecodedImage)[],
-  { scoreThreshold, maskThreshold, labels }: Choice): Promise<Detections[]> {
+  { scoreThreshold, maskThreshold, labels, threads }: Choice): Promise<Detections[]> {
   const decoded: Tensor[] = [];
   const tree = images.map((image): TensorTree => {
     if (image instanceof Tensor) return image.native;
@@ -185,7 +187,7 @@ async function findObjects(native: NativeModel, images: readonly (Tensor | Decod
     return { pixels: pixels.native };
   });
   try {
-    const options = { scoreThreshold, maskThreshold: maskThreshold ?? undefined, labels };
+    const options = { scoreThreshold, maskThreshold: maskThreshold ?? undefined, labels, threads };
     return wrapped(await native.detect(tree, options)) as unknown as Detections[];
   } finally {
     for (const pixels of decoded) pixels.dispose();

@@ -6,6 +6,7 @@ import { ReviewKdError } from "../errors.js";
 import { createModel, listModels, type Model } from "./model.js";
 import { areDetectors, networkInfo } from "./network.js";
 import { hasBackgroundClass, isDetectorName } from "../config/detector-defaults.js";
+import { NETWORK_ALIASES } from "../config/name-aliases.js";
 import { findByName } from "../config/nearest-name.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
@@ -107,7 +108,7 @@ function tooFew(option: string, least: number, reason: string, received: number)
 }
 
 function publishedDefaults(name: string) {
-  const { imageSize, numClasses } = findByName(listModels(), name, "student");
+  const { imageSize, numClasses } = findByName(listModels(), name, { role: "student", aliases: NETWORK_ALIASES });
   return { imageSize, numClasses, batchSize: 128, leastBatch: 2 };
 }
 

@@ -3,7 +3,7 @@ import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { type LoadOptionsInput, type LoadReport, ModelSaveOptions, type ModelSaveOptionsInput, WeightsChoice,
   type WeightsInfo } from "../config/schemas/weights.js";
-import { withNearestName } from "../config/nearest-name.js";
+import { unknownName } from "../config/nearest-name.js";
 import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
@@ -11,7 +11,7 @@ import { isReviewKdError, ReviewKdError } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
-import { Network } from "./network.js";
+import { ABOUT_NETWORKS, Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
   type Prediction } from "./classification/classify.js";
 import type { ImageInput, SkippedImage } from "./detect.js";
@@ -188,7 +188,7 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   }
   const parsedName = parse(z.string(), name, "model name");
   const native = addon().createModel({ ...rest, name: parsedName }).catch((error: unknown) => {
-    throw explainUnknown(error, parsedName);
+    throw explainUnknown(explainMemory(error, parsedName, rest.numClasses), parsedName);
   });
   const model = new Model(await native);
   if (weights === undefined) return model;
@@ -201,11 +201,22 @@ export async function createModel(name: string, options: ModelOptionsInput = {})
   return model;
 }
 
+/** A network alone does not fit into memory: there is no batch yet that could be smaller. */
+export function explainMemory(error: unknown, name: string, numClasses: number): unknown {
+  if (!isReviewKdError(error) || error.code !== "OUT_OF_MEMORY") return error;
+  return new ReviewKdError("OUT_OF_MEMORY",
+    `not enough memory to create ${name} with ${numClasses} classes. Pass the number of classes that the data have, take a smaller network, or free memory.`,
+    { cause: error });
+}
+
 /** The error of a name that no classifier has, with the classifier or detector that was meant. */
 function explainUnknown(error: unknown, name: string): unknown {
   if (!isReviewKdError(error) || error.code !== "UNKNOWN_NAME") return error;
   const detectors = addon().listDetectors();
-  if (!detectors.includes(name)) return withNearestName(error, name, [...error.valid, ...detectors]);
+  if (!detectors.includes(name)) {
+    return unknownName(name, { role: "model name", valid: error.valid, others: detectors, cause: error,
+      ...ABOUT_NETWORKS });
+  }
   return new ReviewKdError("UNKNOWN_NAME",
     `invalid model name: expected a classifier, received the detector "${name}". Create it with createDetector.`, {
     valid: [...error.valid],

@@ -4,8 +4,9 @@ import type { DatasetSplit } from "./dataset.js";
 import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
-import { didYouMean, findByName } from "../config/nearest-name.js";
-import { type ModelDType, PositiveCount, Precision } from "../config/schemas/common.js";
+import { NETWORK_ALIASES } from "../config/name-aliases.js";
+import { findByName, unknownName } from "../config/nearest-name.js";
+import { type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import type { TaskInfo } from "../config/schemas/task.js";
@@ -25,6 +26,8 @@ const EvaluateOptions = z.strictObject({
   fused: z.boolean().default(true),
   /** Also count per class. */
   perClass: z.boolean().default(false),
+  /** Threads of one operation. Default: those of a session, or as many as cores that this process may use. */
+  threads: ThreadCount.optional(),
 });
 
 /** Options of {@link Model.evaluate} and `Session.evaluate`. */
@@ -161,6 +164,9 @@ export interface NetworkInfo {
   readonly stages: readonly string[];
 }
 
+/** The parts of an error about the name of a network. */
+export const ABOUT_NETWORKS = { aliases: NETWORK_ALIASES, lists: "`reviewkd models` lists all networks." } as const;
+
 /**
  * Looks up a classifier or a detector by its name.
  *
@@ -172,7 +178,8 @@ export function networkInfo(name: string, role: string): NetworkInfo {
     const { task, levels } = addon().detectorInfo(knownDetector(name, role));
     return { name, task, stages: levels };
   }
-  const { features } = findByName(addon().listModels(), name, role, addon().listDetectors());
+  const { features } = findByName(addon().listModels(), name, { role, others: addon().listDetectors(),
+    ...ABOUT_NETWORKS });
   return { name, task: registryTask(), stages: features.map((stage) => stage.name) };
 }
 
@@ -180,8 +187,8 @@ export function networkInfo(name: string, role: string): NetworkInfo {
 export function knownDetector(name: string, role: string): string {
   const valid = addon().listDetectors();
   if (valid.includes(name)) return name;
-  throw new ReviewKdError("UNKNOWN_NAME",
-    `invalid ${role}: expected faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn, received "${name}"${didYouMean(name, valid) || "."}`, { valid });
+  throw unknownName(name, { role, valid, ...ABOUT_NETWORKS,
+    expected: "faster-rcnn-BACKBONE-fpn, mask-rcnn-BACKBONE-fpn or retinanet-BACKBONE-fpn" });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
 import { addon, addonPath, inspectInstallation } from "../native.js";
 import { packageRoot, readManifest } from "../install/layout.js";
 import { getMachineInfo } from "../install/machine-info.js";
@@ -17,7 +17,7 @@ export function packageVersion(): string {
  * @throws ReviewKdError `ADDON_NOT_FOUND`, `ADDON_LOAD_FAILED`.
  */
 export async function systemInfo(): Promise<SystemInfo> {
-  const { libtorch, cuda, threads, capability } = await addon().systemInfo();
+  const { libtorch, cuda, threads, threadsFrom, capability } = await addon().systemInfo();
   return {
     version: packageVersion(),
     node: process.version,
@@ -26,7 +26,9 @@ export async function systemInfo(): Promise<SystemInfo> {
     libtorch,
     cuda,
     threads,
-    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(),
+    threadsFrom,
+    processors: addon().availableProcessors(),
+    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: Math.max(1, cpus().length),
       instructionSets: [...(getMachineInfo().instructionSets ?? [])], capability },
   };
 }

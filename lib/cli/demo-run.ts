@@ -47,7 +47,7 @@ type Task = FitOptions extends infer Options ? Options extends unknown ? Omit<Op
 
 async function train(context: DemoContext, part: DemoPart, model: Model, task: Task) {
   const { data, seed, output, signal, directory } = context;
-  const reporter = createFitReporter(output, { part, seed }, { summary: false });
+  const reporter = createFitReporter(output, { part, seed }, { summary: false, notices: false });
   let end: Extract<FitEvent, { type: "end" }> | undefined;
   try {
     const runDirectory = directory === undefined ? undefined : join(directory, `${part}-${seed}`);

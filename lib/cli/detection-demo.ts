@@ -25,7 +25,7 @@ export async function runDetectionDemo(
   output.line(`Drawing ${formatCount(data.train.size)} training and ${formatCount(data.test.size)} test scenes of ` +
     `${data.classNames.join(", ")}; ${model} with ${formatCount(detector.parameterCount())} parameters finds them.`);
 
-  const reporter = createFitReporter(output, { part: "detector", seed }, { summary: false });
+  const reporter = createFitReporter(output, { part: "detector", seed }, { summary: false, notices: false });
   let end: Extract<FitEvent, { type: "end" }> | undefined;
   try {
     const runDirectory = directory === undefined ? undefined : join(directory, `detector-${seed}`);

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
-import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../index.js";
+import { isReviewKdError, messageOf, nearestName, ReviewKdError, type ErrorCode } from "../index.js";
+import { COMMAND_ALIASES, FLAG_ALIASES, FLAG_NOTES } from "./options/flag-aliases.js";
 
 /** Exit codes of this program. */
 export const EXIT = {
@@ -9,7 +10,7 @@ export const EXIT = {
   failed: 1,
   /** The command line or a configuration file is wrong, or no command was given. */
   usage: 2,
-  /** Ctrl-C or SIGTERM stopped it. What can be resumed was saved, unless the signal came twice. */
+  /** Ctrl-C, SIGTERM or a closed terminal stopped it. What can be resumed was saved, unless the signal came twice. */
   interrupted: 130,
 } as const;
 
@@ -19,8 +20,24 @@ const USAGE_CODES: ReadonlySet<string> = new Set<ErrorCode>(["INVALID_ARGUMENT",
 export interface ErrorReport {
   readonly code: ErrorCode;
   readonly message: string;
+  /** The accepted names, if there is a list of them. */
+  readonly valid: readonly string[];
   readonly exitCode: number;
 }
+
+/** A command of the program with what may follow it. */
+export interface CommandUse {
+  /** With the program's name and those of the commands above it. */
+  readonly name: string;
+  /** Long flags. */
+  readonly flags: readonly string[];
+  /** Commands below it. */
+  readonly commands: readonly string[];
+  /** All words of the command line. */
+  readonly words: readonly string[];
+}
+
+const PROGRAM: CommandUse = { name: "reviewkd", flags: [], commands: [], words: [] };
 
 /** The exit code if Commander stopped after printing help or the version; help for a missing command is an error. */
 export function answeredExitCode(error: unknown): number | undefined {
@@ -40,14 +57,19 @@ function withFlags(message: string): string {
   return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), message);
 }
 
-/** @param command - whose help explains a wrong use. */
-export function describeError(error: unknown, command = "reviewkd"): ErrorReport {
-  if (isReviewKdError(error))
-    return { code: error.code, message: withFlags(error.message), exitCode: exitCodeOf(error.code) };
-  if (error instanceof CommanderError) {
-    return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, command), exitCode: EXIT.usage };
+/** @param use - The command that was used wrongly: its help explains it. */
+export function describeError(error: unknown, use = PROGRAM): ErrorReport {
+  if (isReviewKdError(error)) {
+    const { code, message, valid } = error;
+    return { code, message: withFlags(message), valid, exitCode: exitCodeOf(code) };
   }
-  return { code: "INTERNAL", message: messageOf(error), exitCode: EXIT.failed };
+  if (error instanceof CommanderError) {
+    return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, use), valid: [], exitCode: EXIT.usage };
+  }
+  // Of Node's own checks, such as a path with a NUL byte.
+  const isArgument = /^ERR_(?:INVALID|OUT_OF_RANGE)/.test((error as NodeJS.ErrnoException | null)?.code ?? "");
+  return { code: isArgument ? "INVALID_ARGUMENT" : "INTERNAL", message: messageOf(error), valid: [],
+    exitCode: isArgument ? EXIT.usage : EXIT.failed };
 }
 
 function exitCodeOf(code: ErrorCode): number {
@@ -55,11 +77,39 @@ function exitCodeOf(code: ErrorCode): number {
   return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
 }
 
-/** Rewrites Commander's "error: …\n(Did you mean …?)" as one sentence and a pointer to the help. */
-function usageMessage(message: string, command: string): string {
-  const [problem = "", hint] = message.replace(/^error: /, "").split("\n");
-  const suggestion = hint === undefined ? "" : `; ${hint.replace(/^\(D(.*)\)$/, "d$1")}`;
-  return `${problem}${suggestion} See \`${command} --help\`.`.replace(/([^.?]) See/, "$1. See");
+/** Rewrites Commander's "error: …" as a sentence, with the flag or command that was meant and a pointer to the help. */
+function usageMessage(message: string, use: CommandUse): string {
+  const problem = unknownFlagFirst(message.replace(/^error: /, "").split("\n")[0] ?? "", use);
+  const [, kind, word = ""] = /^unknown (option|command) '(.+)'$/.exec(problem) ?? [];
+  const hint = kind === "option" ? flagHint(word, use.flags)
+    : kind === "command" ? commandHint(word, use.commands) : "";
+  return [`${problem.replace(/\.$/, "")}.`, hint, `See \`${use.name} --help\`.`].filter((part) => part !== "").join(
+    " ",
+  );
+}
+
+/** A required flag is often missing because it was given by another name. */
+function unknownFlagFirst(problem: string, { flags, words }: CommandUse): string {
+  if (!problem.startsWith("required option")) return problem;
+  const unknown = words.slice(0, words.includes("--") ? words.indexOf("--") : undefined)
+    .find((word) => /^--?[a-z]/i.test(word) && !flags.includes(flagIn(word)) && flagHint(word, flags) !== "");
+  return unknown === undefined ? problem : `unknown option '${unknown}'`;
+}
+
+function flagIn(word: string): string {
+  return word.split("=", 1)[0] ?? "";
+}
+
+function flagHint(word: string, flags: readonly string[]): string {
+  const flag = flagIn(word);
+  const meant = nearestName(flag, flags, { names: FLAG_ALIASES });
+  return meant === undefined ? FLAG_NOTES.get(flag.toLowerCase().replace(/[^a-z]/g, "")) ?? ""
+    : `Did you mean ${meant}?`;
+}
+
+function commandHint(word: string, commands: readonly string[]): string {
+  const meant = nearestName(word, commands, { names: COMMAND_ALIASES });
+  return meant === undefined ? "" : `Did you mean ${meant}?`;
 }
 
 /** A usage error that names the option, its expected and received value and, as a sentence, the fix. */

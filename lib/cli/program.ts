@@ -22,7 +22,8 @@ export function buildProgram(): Command {
     .description("Train and distill image networks with Knowledge Review.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
-    .showSuggestionAfterError(true)
+    // Commander knows no other names than ours.
+    .showSuggestionAfterError(false)
     .configureOutput({ outputError() {} })
     .exitOverride();
   addDemoCommand(program);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { listed, nearestName } from "./nearest-name.js";
+import { KEY_ALIASES } from "./name-aliases.js";
+import { aliasesOf, listed, listedBriefly, nearestName, normalizedName } from "./nearest-name.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
@@ -14,6 +15,8 @@ interface Problem {
 /** More about an expectation: the accepted names, and what to do if it is not met. */
 interface Hint {
   readonly valid?: readonly string[];
+  /** Keys of the objects inside, with their paths. */
+  readonly inner?: readonly string[];
   readonly fix?: string;
 }
 
@@ -21,6 +24,7 @@ interface Hint {
  * Checks `value` against `schema` and returns it with its defaults filled in.
  *
  * @param what - A noun for the value: "training options", "the configuration file run.yaml".
+ * @param others - Keys that the caller accepts in addition to those of the schema, one of which may have been meant.
  * @throws `INVALID_ARGUMENT` (or `code`): each problem as "invalid …: expected …, received ….", with the nearest name
  * for an unknown one.
  *
@@ -30,11 +34,11 @@ interface Hint {
  * ```
  */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string,
-  code: ParseErrorCode = "INVALID_ARGUMENT"): z.output<S> {
+  code: ParseErrorCode = "INVALID_ARGUMENT", others: readonly string[] = []): z.output<S> {
   const hints = new Map<string, Hint>();
   const result = schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) });
   if (result.success) return result.data;
-  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message)));
+  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message), others));
   const valid = problems.find((problem) => problem.valid.length > 0)?.valid ?? [];
   throw new ReviewKdError(code, messageFor(problems, what), { valid });
 }
@@ -53,16 +57,49 @@ function messageFor(problems: readonly Problem[], what: string): string {
   return `invalid ${noun}: ${problems.length} problems\n${problems.map(({ place, text }) => `  - ${place === "" ? what : place}: ${text}`).join("\n")}`;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid = [], fix }: Hint = {}): Problem[] {
+function problemsOf(issue: z.core.$ZodIssue, value: unknown, { valid: own = [], inner = [], fix }: Hint = {},
+  others: readonly string[] = []): Problem[] {
+  const valid = issue.code === "unrecognized_keys" && issue.path.length === 0 ? [...own, ...others] : own;
+  const isKey = issue.code === "unrecognized_keys";
   const problem = (path: readonly PropertyKey[], received: unknown): Problem => {
-    const near = typeof received === "string" ? nearestName(received, valid) : undefined;
+    const near = typeof received !== "string" ? undefined
+      : isKey ? nearestKey(received, valid, inner) : nearestName(received, valid);
     const help = near === undefined ? fix : `Did you mean "${near}"?`;
     return { place: placeOf(path),
       text: `expected ${issue.message}, received ${valueText(received)}.${help === undefined ? "" : ` ${help}`}`,
       valid };
   };
-  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => problem(issue.path, key));
+  if (isKey) return issue.keys.map((key) => problem(issue.path, key));
   return [problem(issue.path, valueAt(value, issue.path))];
+}
+
+/** The key that was meant: of this object, or else of one inside it. */
+function nearestKey(key: string, own: readonly string[], inner: readonly string[]): string | undefined {
+  const isSame = (path: string): boolean =>
+    normalizedName(path.slice(path.lastIndexOf(".") + 1)) === normalizedName(key);
+  return own.find(isSame) ?? inner.find(isSame) ?? nearestName(key, own, KEY_ALIASES) ??
+    aliasesOf(key, KEY_ALIASES).map((alias) => inner.find((path) => path.endsWith(`.${alias}`)))
+      .find((path) => path !== undefined);
+}
+
+/** The paths of the keys of all objects inside one, to the depth of a configuration. */
+function innerKeys(schema: unknown, prefix = "", depth = 3): string[] {
+  return shapesOf(schema).flatMap((shape) =>
+    Object.entries(shape).flatMap((
+      [key, field],
+    ) => [...(prefix === "" ? [] : [`${prefix}${key}`]),
+      ...(depth > 1 ? innerKeys(field, `${prefix}${key}.`, depth - 1) : [])]
+    )
+  );
+}
+
+/** The fields of an object, of each object of a union, or of what stands behind a default. */
+function shapesOf(schema: unknown): Readonly<Record<string, unknown>>[] {
+  if (schema instanceof z.ZodObject) return [schema.shape];
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(shapesOf);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault) return shapesOf(schema.unwrap());
+  return [];
 }
 
 /** The error map of {@link parse}: what was expected, in words. The schema's own description comes first. */
@@ -71,10 +108,18 @@ function expectationOf(issue: z.core.$ZodRawIssue, hints: Map<string, Hint>): st
   const { description, fix } = (schema instanceof z.ZodType ? z.globalRegistry.get(schema) : undefined) ?? {};
   const valid = namesIn(issue, schema);
   const text = description ??
-    (issue.code === "unrecognized_keys" ? `one of the keys ${valid.join(", ") || "of an empty object"}`
+    (issue.code === "unrecognized_keys" ? keysText(valid)
       : inWords(issue, schema));
-  hints.set(text, { valid, ...(typeof fix === "string" && { fix }) });
+  const inner = issue.code === "unrecognized_keys" ? innerKeys(schema) : [];
+  hints.set(text, { valid, inner, ...(typeof fix === "string" && { fix }) });
   return text;
+}
+
+function keysText(keys: readonly string[]): string {
+  if (keys.length === 0) return "one of the keys of an empty object";
+  // Not "or": several keys can be given.
+  const brief = listedBriefly(keys).replace(/^one of /, "");
+  return `one of the keys ${brief.endsWith("in all)") ? brief : keys.join(", ")}`;
 }
 
 /** The names that would have been accepted, if there is such a list. */
@@ -106,10 +151,10 @@ function inWords(issue: z.core.$ZodRawIssue, schema: unknown): string {
     case "too_big":
       return bounded(issue.origin, issue.inclusive === false ? "<" : "≤", issue.maximum, schema);
     case "invalid_value":
-      return listed(issue.values.map((value) => JSON.stringify(value)));
+      return listedBriefly(issue.values.map((value) => JSON.stringify(value)));
     case "invalid_union": {
       const kinds = namesIn(issue, schema);
-      if (kinds.length > 0) return listed(kinds.map((kind) => JSON.stringify(kind)));
+      if (kinds.length > 0) return listedBriefly(kinds.map((kind) => JSON.stringify(kind)));
       return listed([...new Set(issue.errors.flatMap(([first]) => (first === undefined ? [] : [first.message])))]);
     }
     default:

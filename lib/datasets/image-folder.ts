@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { asSentence, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import { addon } from "../native.js";
@@ -32,7 +31,7 @@ export async function openImageFolder(source: ImageFolderSource, options: Listin
   const decoder = new ImageDecoder(await sharp(), { size: imageSize, scale, ratio });
   const { classNames, notices, ...listed } = await listImageFolder(root, options);
   const broken: BrokenImage[] = [];
-  const numWorkers = source.numWorkers ?? availableParallelism();
+  const numWorkers = source.numWorkers ?? addon().availableProcessors();
   const open = (split: "train" | "test", limit: number | undefined): StreamedImages => {
     const listing = limitListing(listed[split] ?? { folder: root, paths: [], labels: [] }, limit);
     const images = new FolderImages({ split, listing, decoder, numWorkers, onDecodeError, broken });

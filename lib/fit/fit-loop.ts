@@ -2,17 +2,29 @@ import { dirname } from "node:path";
 import { optionsOf } from "../config/options-of.js";
 import type { AnySession } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
-import type { FitEvent } from "../config/schemas/fit-event.js";
+import type { FitEvent, Notice } from "../config/schemas/fit-event.js";
 import { termsOf } from "../config/schemas/method.js";
 import { EpochOptions } from "../config/schemas/training.js";
 import type { FitProgress, FitResult } from "../config/schemas/run-record.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { EtaEstimator } from "./eta-estimator.js";
+import { choiceNotices } from "./notices.js";
 import type { FitPlan } from "./plan.js";
+import { teacherNotices } from "./teacher-notices.js";
 import { withReports } from "./with-reports.js";
 
 /** Interval of progress events; enough for a display. */
 const PROGRESS_INTERVAL_MS = 100;
+
+function* asEvents(notices: readonly Notice[]): Generator<FitEvent, void, void> {
+  for (const { topic, message } of notices) yield { type: "notice", topic, message };
+}
+
+/** The preset of the training, which a run has in its configuration. */
+function presetOf({ preset, config }: FitPlan): string | undefined {
+  const named = preset ?? (config as { readonly preset?: unknown } | null | undefined)?.preset;
+  return typeof named === "string" ? named : undefined;
+}
 
 export interface TrainingRecorder {
   readonly progress: FitProgress;
@@ -69,12 +81,16 @@ export class FitLoop {
     const { log } = this;
     yield this.#startEvent();
     if (log.resumed !== undefined) yield log.resumed;
+    // A run that was resumed as it was has reported them.
+    if (log.resumed?.type !== "resumed" || log.resumed.changes.length > 0) yield* asEvents(choiceNotices(this.plan));
     yield* log.writePending();
     try {
       if (!log.isTeacherEvaluated && log.progress.epochsDone < this.#epochs) yield* this.#evaluateTeacher();
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
+        // Of an epoch that an earlier process trained, too.
+        this.#timeLeft.trainedAt(train.imagesPerSecond);
         yield* log.trained(train);
         yield* this.#brokenImages(epoch);
         const test = await this.#evaluate();
@@ -106,6 +122,9 @@ export class FitLoop {
         const next = await reports.next();
         if (next.done === true) {
           yield* this.log.teacherEvaluated({ type: "teacher", name, taskInfo, test: next.value, reason: null });
+          yield* asEvents(
+            teacherNotices({ name, taskInfo, test: next.value, data: this.plan.data, preset: presetOf(this.plan) }),
+          );
           return;
         }
         yield { type: "teacher-progress", samples: next.value, testSamples: test.size };

@@ -53,6 +53,15 @@ export interface FitSettings {
   readonly config?: unknown;
 }
 
+/** The options of `fit` that are not training options. */
+const SETTING_KEYS: readonly string[] = Object.keys(
+  { distiller: 0, model: 0, data: 0, runDirectory: 0, resume: 0, override: 0, forceUnlock: 0, fallbackDirectory: 0,
+    retryDelaysMs: 0, preset: 0, linearScaling: 0, evaluateTeacher: 0, signal: 0, config: 0 } satisfies Record<
+      keyof FitSettings | "distiller" | "model",
+      0
+    >,
+);
+
 /** Options of `fit`. */
 export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
 
@@ -79,7 +88,8 @@ export function planFit(options: FitOptions): FitPlan {
     assertPreset(preset, "linearScaling", "fit options", "INVALID_ARGUMENT");
   const layers: Settings[] = [isDetectorName((distiller?.student ?? model)?.name) ? DETECTOR_TRAINING : {},
     ...preset === undefined ? [] : [trainingOf(preset, linearScaling, explicit)], explicit];
-  const training = parse(withEnd(TrainingOptions), mergeSettings(...layers), "fit options");
+  const training = parse(withEnd(TrainingOptions), mergeSettings(...layers), "fit options", "INVALID_ARGUMENT",
+    SETTING_KEYS);
   if (resume === true && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");

@@ -9,6 +9,7 @@ import { runFile } from "./run-directory.js";
 import { locateFiles, withWorkingDirectory } from "./working-directory.js";
 import type { FitSettings } from "../fit/plan.js";
 import { withReports } from "../fit/with-reports.js";
+import { loadNotices } from "../weights/load-notices.js";
 import { createDetector } from "../api/create-detector.js";
 import { assertDataSuits } from "../api/data-suits.js";
 import type { Detector } from "../api/detector.js";
@@ -53,10 +54,19 @@ export async function* runExperiment(input: RunConfigInput,
   const files = await locateFiles(config);
   assertDataSuits((config.task === "train" ? config.model : config.student).name, config.data.kind);
   using data = yield* loading(files, options.signal);
-  for (const notice of data.notices) yield { type: "data-notice", ...notice };
+  for (const { text } of data.notices) yield { type: "notice", topic: "data", message: text };
   if (config.task === "train") return yield* runTraining(config, { data }, options);
   using teacher = await buildTeacher((files as typeof config).teacher, data, config.training.seed);
+  yield* weightsNotices("teacher", config.teacher, teacher);
   return yield* runDistillation(config, { data, teacher }, options);
+}
+
+/** How the names in a network's weights file differ from its own. */
+function* weightsNotices(role: NetworkRole, { weights, backboneWeights }: NetworkConfig,
+  { loadReport }: Model | Detector): Generator<FitEvent, void, void> {
+  const path = weights ?? backboneWeights;
+  if (path === undefined || loadReport === null) return;
+  for (const line of loadNotices(loadReport)) yield { type: "notice", topic: "weights", message: `${role} ${path}: ${line}` };
 }
 
 /** Loads the data, and yields events about it. */
@@ -119,6 +129,7 @@ export async function* runTraining(config: ConfigOf<"train">, { data }: { readon
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const { model: network } = await locateFiles(config);
   using model = await buildModel(network, data, config.training.seed);
+  yield* weightsNotices("model", network, model);
   return yield* fit({ ...options, ...config.training, data, config, model });
 }
 
@@ -128,6 +139,7 @@ export async function* runDistillation(config: ConfigOf<"distill">,
   options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const { student: network } = await locateFiles(config);
   using student = await buildModel(network, data, config.training.seed, undefined, "student");
+  yield* weightsNotices("student", network, student);
   using distiller = await createDistiller({ teacher, student, method: config.method, seed: config.training.seed });
   return yield* fit({ ...options, ...config.training, data, config, distiller });
 }

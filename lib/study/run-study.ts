@@ -4,6 +4,7 @@ import { assertDataSuits } from "../api/data-suits.js";
 import { networkInfo } from "../api/network.js";
 import { Detector } from "../api/detector.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { teacherNotices } from "../fit/teacher-notices.js";
 import { readWeightsInfo } from "../api/model.js";
 import { exists } from "../runs/directory-files.js";
 import { locateFiles, withWorkingDirectory } from "../runs/working-directory.js";
@@ -150,13 +151,19 @@ class Study {
     if (config.teacher.weights === undefined || distillation === undefined) return;
     const teacher = await inputs.teacher(distillation);
     const { evaluationBatchSize: batchSize, teacherPrecision: precision = config.training.precision } = config.training;
-    this.#teacherMetric ??= await teacher.evaluate(test, { batchSize, precision, signal })
-      .then((evaluation) => this.#primaryOf(evaluation), (error: unknown) => {
+    const isKnown = this.#teacherMetric !== null;
+    const evaluation = isKnown ? null
+      : await teacher.evaluate(test, { batchSize, precision, signal }).catch((error: unknown) => {
         // A detector for other classes is a teacher, but not judged.
         if (isReviewKdError(error) && error.code === "SHAPE_MISMATCH" && teacher instanceof Detector) return null;
         throw error;
       });
+    if (evaluation !== null) this.#teacherMetric = this.#primaryOf(evaluation);
     yield { type: "study-teacher", name: teacher.name, taskInfo: this.#taskInfo, metric: this.#teacherMetric };
+    if (evaluation === null || this.#teacherMetric === null) return;
+    const found = teacherNotices({ name: teacher.name, taskInfo: this.#taskInfo, test: evaluation,
+      data: await inputs.data(), preset: config.preset });
+    for (const { message } of found) yield { type: "study-notice", message: `warning: ${message}` };
   }
 
   async *#cell(cell: Cell, index: number): AsyncGenerator<StudyEvent, void, void> {

@@ -2,6 +2,7 @@
 import type { EventEmitter } from "node:events";
 import { parentPort, type MessagePort } from "node:worker_threads";
 import { ReviewKdError } from "../errors.js";
+import { allowEndWithoutTerminal, isHangUpIgnored } from "../runs/hang-up.js";
 import { API_TABLE } from "./api-table.js";
 import { API } from "./api.js";
 import type { Channel } from "./protocol.js";
@@ -46,7 +47,7 @@ function utilityPort(port: UtilityPort): Port {
       }),
     // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to
     // save.
-    onGone: (listener) => process.on("SIGTERM", listener),
+    onGone: (listener) => onEndSignal(listener),
     end: () => process.exit(),
   };
 }
@@ -56,9 +57,16 @@ function processPort(send: NonNullable<typeof process.send>): Port {
     // "disconnect" reports a caller that has just gone.
     post: (message) => process.connected && send(message, undefined, {}, () => undefined),
     onMessage: (listener) => process.on("message", listener),
-    onGone: (listener) => process.on("disconnect", listener).on("SIGTERM", listener),
+    onGone: (listener) => onEndSignal(listener).on("disconnect", listener),
     end: () => process.exit(),
   };
+}
+
+/** Listens to the signals by which a caller or a system ends this process. */
+function onEndSignal(listener: () => void): NodeJS.Process {
+  allowEndWithoutTerminal();
+  // A closed terminal ends all its processes, unless they were started to survive it.
+  return process.on("SIGTERM", listener).on("SIGHUP", isHangUpIgnored() ? () => undefined : listener);
 }
 
 const port = findPort();

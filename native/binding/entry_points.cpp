@@ -61,8 +61,10 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   add("setErrorClass", set_error_class);
   add("shutDown", shut_down);
   add("systemInfo", system_info);
+  add("availableProcessors", available_processors);
   add("offerCudaPlugin", offer_cuda_plugin);
   add("listModels", list_models);
+  add("listImageSizes", list_image_sizes);
   add("listDetectors", list_detectors);
   add("detectorInfo", detector_info);
   add("listTasks", list_tasks);

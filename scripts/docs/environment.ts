@@ -42,7 +42,7 @@ export function environmentPage(sources: readonly Source[]): string {
   return `# Environment variables
 
 The variables that the package, its scripts and its tests read. \`npm run docs\` makes this page from the comments where they are read. libtorch and
-CUDA read others, such as \`OMP_NUM_THREADS\` (threads of one operation, unless a session has the option \`threads\`) and \`CUDA_VISIBLE_DEVICES\`.
+CUDA read others, such as \`CUDA_VISIBLE_DEVICES\`.
 ${tables.join("")}`;
 }
 

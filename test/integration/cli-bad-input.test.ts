@@ -20,10 +20,13 @@ describe("command line: bad input", () => {
 
   const train = (...words: string[]): string[] => ["train", "--model", "resnet8", ...TINY, "--epochs", "1", ...words];
 
-  it("lists the networks for an unknown one", async () => {
-    const message = await fail(["train", "--model", "resnet21", ...TINY, "--run", join(directory.path, "a")], { exit: 2,
-      code: "UNKNOWN_NAME" });
-    expect(message).to.include("resnet21").and.include("resnet20").and.include("resnet32x4");
+  it("proposes the nearest network for an unknown one, or lists all", async () => {
+    const messageFor = (name: string): Promise<string> =>
+      fail(["train", "--model", name, ...TINY, "--run", join(directory.path, "a")], { exit: 2, code: "UNKNOWN_NAME" });
+    expect(await messageFor("resnet21")).to.include('received "resnet21"; did you mean "resnet20"?');
+    expect(await messageFor("zzz")).to.match(/`reviewkd models` lists all networks\.\naccepted: resnet8, /).and.include(
+      "resnet32x4",
+    );
   });
 
   it("names a missing data file and explains how to get it", async () => {

@@ -117,9 +117,8 @@ describe("command line: image folders and IDX files", () => {
     await writeFiles(below("noted"), { "train/ant/.DS_Store": image, "valid/bee/.DS_Store": image });
     const { stdout } = await succeed(["train", "--model", "resnet8", "--data", `image-folder:${below("noted")}`,
       ...SHORT, "--batch-size", "2", "--run", below("noted-run"), "--json"]);
-    expect(jsonEvents(stdout).filter(({ type }) => type === "data-notice")).to.deep.equal([{ type: "data-notice",
-      kind: "hidden", count: 2, example: below("noted", "train", "ant", ".DS_Store"),
-      text: `passed by 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
+    expect(jsonEvents(stdout).filter(({ topic }) => topic === "data")).to.deep.equal([{ type: "notice", topic: "data",
+      message: `passed by 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
   });
 
   it("describes a folder", async () => {

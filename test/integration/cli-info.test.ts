@@ -99,11 +99,21 @@ describe("command line: models, doctor, data, demo", () => {
       preset: JSON.parse(JSON.stringify(findPreset("vgg13-vgg8"))) as unknown });
     const quirks = (await succeed(["presets", "faster-rcnn-resnet101-resnet18"])).stdout;
     expect(quirks).to.match(
-      /detectors\.student\.detection\.reverseImageStats +│ true +│ a quirk of the published code, kept: the published/,
-    ).and.match(/published\.ap75\.review +│ 34 +│ quoted from memory: surely a misprint/)
-      .and.match(/training\.maxSteps +│ 180000 /);
+      /detectors\.student\.detection\.reverseImageStats +│ true +│ a quirk of the +│/,
+    ).and.match(/published\.ap75\.review +│ 34 +│ quoted from memory: +│/).and.match(/training\.maxSteps +│ 180000 /);
+    expect(Math.max(...quirks.split("\n").map((line) => line.length))).to.equal(100);
     const message = await fail(["presets", "resnet56-resnet21"], { exit: 2, code: "UNKNOWN_NAME" });
-    expect(message).to.include('did you mean "resnet56-resnet20"?').and.include("wrn-40-2-wrn-16-2");
+    expect(message).to.include('did you mean "resnet56-resnet20"?').and.not.include("accepted:");
+  });
+
+  it("lists all names below an error that has no proposal, and in its event", async () => {
+    const message = await fail(["presets", "zzz"], { exit: 2, code: "UNKNOWN_NAME" });
+    const [first, ...list] = message.trimEnd().split("\n");
+    expect(first).to.have.length.below(200).and.include("`reviewkd presets` lists them.");
+    expect(list.join(" ")).to.match(/^accepted: cifar100, .* mask-rcnn-resnet50-mobilenetv2$/);
+    const { stdout } = await reviewkd(["presets", "zzz", "--json"]);
+    expect(jsonEvents(stdout)[0]).to.deep.include({ type: "error", code: "UNKNOWN_NAME",
+      valid: listPresets().map(({ name }) => name) });
   });
 
   it("reports a healthy installation", async () => {

@@ -1,6 +1,10 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { jsonEvents, start, succeed, useDirectory, type Running } from "./helpers.js";
 
@@ -69,12 +73,57 @@ describe("command line: interruption", () => {
     expect(metrics).to.have.length(2);
   });
 
-  it("saves on SIGTERM as well", async () => {
-    const run = join(directory.path, "terminated");
-    const running = await startTraining(run);
-    running.child.kill("SIGTERM");
-    expect((await running.finished).code).to.equal(130);
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    it(`saves on ${signal} as well`, async () => {
+      const run = join(directory.path, signal);
+      const running = await startTraining(run, { _: "/usr/bin/node" });
+      running.child.kill(signal);
+      expect((await running.finished).code).to.equal(130);
+      expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+    });
+  }
+
+  it("saves and ends with its exit code when its terminal is closed", async function () {
+    // A terminal by util-linux' script, which is then killed.
+    if (process.platform !== "linux" || spawnSync("script", ["--version"]).status !== 0) this.skip();
+    const run = join(directory.path, "closed");
+    const exit = join(directory.path, "exit-code");
+    const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const words = [process.execPath, program, ...WORDS.filter((word) => word !== "--json"), "--run", run];
+    const env = { ...process.env, NODE_OPTIONS: "" };
+    // A shell that passes the signal on, as interactive ones do, and survives to write the exit code.
+    const script = `${words.map((word) => `'${word}'`).join(" ")} & trap "kill -HUP $!" HUP; wait $!; wait $!; echo $? > ${exit}`;
+    const terminal = spawn("script", ["-qec", script, "/dev/null"], {
+      env: { ...env, SHELL: "/bin/sh", _: "/bin/sh" },
+    });
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    while (!/epoch {2}/.test(shown)) await once(terminal.stdout, "data");
+    terminal.kill("SIGKILL");
+    while (!existsSync(exit) || (await readFile(exit, "utf8")) === "") await delay(50);
+    expect(await readFile(exit, "utf8")).to.equal("130\n");
     expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+
+  it("takes further hang-ups for the same closed terminal", async () => {
+    const run = join(directory.path, "hung-up");
+    const running = await startTraining(run, { _: "/usr/bin/node" });
+    for (const signal of ["SIGHUP", "SIGHUP", "SIGTERM", "SIGHUP"] as const) running.child.kill(signal);
+    const { code, stdout } = await running.finished;
+    expect(code).to.equal(130);
+    expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");
+    expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+
+  it("continues after a hang-up under nohup", async () => {
+    const run = join(directory.path, "nohup");
+    const running = await startTraining(run, { _: "/usr/bin/nohup" });
+    running.child.kill("SIGHUP");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(0);
+    expect(jsonEvents(stdout).at(-1)).to.include({ type: "end", epochs: 2 });
   });
 
   it("stops immediately on a second signal", async () => {

@@ -94,9 +94,9 @@ describe("command line: usage", () => {
   });
 
   it("suggests the nearest command and option", async () => {
-    expect(await fail(["trian"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("did you mean train?");
+    expect(await fail(["trian"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include("Did you mean train?");
     expect(await fail(["train", "--epoch", "3"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
-      "did you mean --epochs?",
+      "Did you mean --epochs?",
     );
   });
 

@@ -189,6 +189,31 @@ describe("the exit of a caller", function () {
     });
   }
 
+  for (const [how, variable] of [["saves and exits", "/usr/bin/node"], ["continues under nohup",
+    "/usr/bin/nohup"]] as const) {
+    it(`by SIGHUP: ${how}`, async () => {
+      const program = fileURLToPath(new URL("programs/worker-caller.mjs", import.meta.url));
+      const runDirectory = join(directory, "run");
+      const caller = spawn(process.execPath, [program, runDirectory], { stdio: ["ignore", "pipe", "ignore"],
+        env: { ...process.env, _: variable } });
+      let output = "";
+      caller.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text;
+      });
+      while (!/progress\n/.test(output)) await once(caller.stdout, "data");
+      const worker = Number(/^worker (\d+)$/m.exec(output)?.[1]);
+      process.kill(worker, "SIGHUP");
+      if (variable.endsWith("nohup")) {
+        const before = output.length;
+        while (!/progress\n/.test(output.slice(before))) await once(caller.stdout, "data");
+        expect(isAlive(worker)).to.equal(true);
+        caller.kill("SIGKILL");
+      }
+      await untilGone(worker);
+      expect(readdirSync(runDirectory)).to.include("last.safetensors");
+    });
+  }
+
   it("needs no close: a process whose calls are all answered exits by itself", async () => {
     const { stdout, ...end } = await runProgram("end-with-idle-worker.mjs");
     expect(end).to.deep.equal({ code: 0, signal: null, stderr: "" });

@@ -123,7 +123,8 @@ for (const via of ["process", "worker"] as const) {
         fit({ ...TRAINING, distiller: (await pairHere()).distiller, data: await loadDataset(SMALL) }),
       );
       expect(there).to.deep.equal(here);
-      expect(there).to.have.lengthOf(5);
+      // Start, the teacher, two epochs and the end, with notices of the schedule, the method and the teacher.
+      expect(there).to.have.lengthOf(8);
     });
 
     it("returns what fit returns, and stays done", async () => {

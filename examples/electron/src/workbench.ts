@@ -210,8 +210,8 @@ export class Workbench {
       case "checkpoint-failed":
         onUpdate({ type: "warning", run, message: `Not saved yet (${event.code}): ${event.reason}` });
         break;
-      case "data-notice":
-        onUpdate({ type: "warning", run, message: `About the data: ${event.text}` });
+      case "notice":
+        onUpdate({ type: "warning", run, message: event.message });
         break;
       case "broken-image":
         onUpdate({ type: "warning", run, message: `Skipped ${event.path}: ${event.reason}` });

@@ -1,5 +1,4 @@
 // Class names and probabilities of images: tensors, encoded images and files.
-import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
 import { PositiveCount } from "../../config/schemas/common.js";
@@ -11,7 +10,7 @@ import { listImages, type ListImagesOptions } from "../../images/list-images.js"
 import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import { oneAhead } from "../../images/one-ahead.js";
-import type { NativeModel, TensorTree } from "../../native.js";
+import { addon, type NativeModel, type TensorTree } from "../../native.js";
 import { throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
 import { assertImage, assertRunning, type ImageInput, isBrokenImage, type SkippedImage } from "../detect.js";
@@ -152,7 +151,7 @@ function planOf(model: Classifier, options: z.output<typeof OptionsOfBoth>): Pla
   warnOfAssumed(model, preprocessing);
   const { normalization, ...crop } = preprocessing;
   // Node decodes in its pool of 4 threads, unless its environment has another number.
-  const decodedAtATime = Math.max(4, availableParallelism());
+  const decodedAtATime = Math.max(4, addon().availableProcessors());
   return { model, topK: Math.min(topK, model.numClasses), batchSize, classNames, crop, normalization, decodedAtATime };
 }
 

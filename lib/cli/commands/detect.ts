@@ -12,6 +12,7 @@ import { networkName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { readClassNames } from "../options/class-names.js";
 import { omitUndefined } from "../options/omit-undefined.js";
+import { THREADS_HELP } from "../options/training-flags.js";
 import { nullIfNone, oneOf, path, positiveCount, positiveCountOrNone, share, text } from "../options/values.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
@@ -33,6 +34,7 @@ interface DetectFlags extends LoadFlags {
   readonly batchSize?: number;
   readonly onDecodeError?: (typeof ON_DECODE_ERROR)[number];
   readonly device?: (typeof DEVICES)[number];
+  readonly threads?: number;
   readonly minSize?: number | "none";
   readonly maxSize?: number;
 }
@@ -58,6 +60,7 @@ export function addDetectCommand(program: Command): void {
   addValue(command, "--max-size <n>", "upper bound of their long side (default: as in the weights file, else 1333)",
     positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
+  addValue(command, "--threads <n>", THREADS_HELP, positiveCount);
   command.optionsGroup("Search:");
   addValue(command, "--score <x>",
     `lowest score of a detection (default: ${DEFAULT_SCORE}); a detector leaves out all below a bound of its own, 0.05 unless it was created with another`,
@@ -92,7 +95,7 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
       ...omitUndefined({ format, exif }) });
   const reporter = new DetectReporter(output, classNames, paths.length);
   const options: DetectAllOptions = { scoreThreshold: score, signal: interrupt.signal,
-    ...omitUndefined({ batchSize, exif, onDecodeError }) };
+    ...omitUndefined({ batchSize, exif, onDecodeError, threads: flags.threads }) };
   try {
     for await (const image of detector.detectAll(paths, options)) {
       if (image.detections === undefined) {

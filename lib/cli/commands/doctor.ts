@@ -81,13 +81,26 @@ function addonRows(info: SystemInfo): [string, string][] {
     ["libtorch path", libtorch.path],
     ["devices", devices.join(", ")],
     ...(cuda.plugin === null ? [] : [["CUDA plugin", pluginText(cuda.plugin)] satisfies [string, string]]),
-    ["threads", String(info.threads)],
+    ["threads", threadsText(info)],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["instruction sets", cpu.instructionSets.join(" ")],
     ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT (slowest): this processor has no AVX2" : cpu.capability],
     ["node", info.node],
     ["platform", info.platform],
   ];
+}
+
+const THREADS_FROM: Readonly<Record<SystemInfo["threadsFrom"], string>> = {
+  cores: "the cores of the machine",
+  affinity: "the processors that the system runs this process on",
+  quota: "the processor time that this container or group of processes is given",
+  OMP_NUM_THREADS: "OMP_NUM_THREADS",
+  MKL_NUM_THREADS: "MKL_NUM_THREADS",
+};
+
+/** The default number of threads, and what determines it. */
+function threadsText({ threads, threadsFrom }: SystemInfo): string {
+  return `${threads} for each operation, by ${THREADS_FROM[threadsFrom]}`;
 }
 
 /** The CUDA plugin's state, with cause and fix: without it CUDA is slower, which is no problem to report. */

@@ -10,7 +10,7 @@ import { omitUndefined } from "../options/omit-undefined.js";
 import type { Output } from "../display/output.js";
 import { renderTable } from "../display/table.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { addData, dataSettings, type TrainingFlags } from "../options/training-flags.js";
+import { addData, dataSettings, THREADS_HELP, type TrainingFlags } from "../options/training-flags.js";
 import { nullIfNone, oneOf, path, positiveCount, positiveCountOrNone, text } from "../options/values.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
 
@@ -24,6 +24,7 @@ interface EvalFlags extends TrainingFlags, LoadFlags {
   readonly batchSize?: number;
   readonly precision?: (typeof PRECISIONS)[number];
   readonly device?: (typeof DEVICES)[number];
+  readonly threads?: number;
   readonly perClass?: true;
   readonly minSize?: number | "none";
   readonly maxSize?: number;
@@ -43,6 +44,7 @@ export function addEvalCommand(program: Command): void {
   addValue(command, "--split <name>", "test (default) or train", oneOf(["test", "train"]));
   addValue(command, "--batch-size <n>", "images per batch", positiveCount);
   addValue(command, "--device <name>", "cpu, cuda or auto", oneOf(DEVICES));
+  addValue(command, "--threads <n>", THREADS_HELP, positiveCount);
   addValue(command, "--min-size <n>",
     "detectors: short side that images are resized to, or none (default: as in the weights file, else 800)",
     positiveCountOrNone);
@@ -81,7 +83,8 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
     onProgress: (done) => {
       display.evaluated(done, data[split].size);
     },
-    ...omitUndefined({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass }),
+    ...omitUndefined({ batchSize: flags.batchSize, precision: flags.precision, perClass: flags.perClass,
+      threads: flags.threads }),
   });
   const seconds = (performance.now() - started) / 1000;
   display.close();

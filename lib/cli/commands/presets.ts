@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { findPreset, listPresets, type Preset, type PresetMark } from "../../index.js";
+import { wrapWords } from "../display/format.js";
 import { renderTable } from "../display/table.js";
 import { addAction } from "../options/add-value.js";
 
@@ -10,6 +11,9 @@ const MARKS: Readonly<Record<PresetMark["origin"], { readonly sign: string; read
   ours: { sign: "‡", text: "not published; chosen for this package" },
   quirk: { sign: "§", text: "a quirk of the published code, kept" },
 };
+
+/** Columns of text of a preset in full. */
+const WIDTH = 100;
 
 export function addPresetsCommand(program: Command): void {
   const command = program.command("presets")
@@ -109,7 +113,8 @@ function wholeText(preset: Preset): string {
     return [field, value,
       mark === undefined ? "" : [MARKS[mark.origin].text, mark.note].filter((text) => text !== undefined).join(": ")];
   });
-  return [`${name}: ${description}`, renderTable(["field", "value", "remark"], rows), `source: ${source}`].join("\n");
+  return [wrapWords(`${name}: ${description}`, WIDTH), renderTable(["field", "value", "remark"], rows, [], WIDTH),
+    wrapWords(`source: ${source}`, WIDTH)].join("\n");
 }
 
 /** Values of nested objects under dotted keys, as text; arrays are not split. */

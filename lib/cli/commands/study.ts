@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind,
+import { nearestName, ReviewKdError, runStudy, schemas, type ErrorCode, type Settings, type StudyKind,
   type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -61,8 +61,9 @@ export function addStudyCommand(program: Command): void {
   command.argument("[kind]").allowUnknownOption().allowExcessArguments().usage("<kind> [options]").action(
     (kind: string | undefined) => {
       if (kind === undefined) command.help({ error: true });
+      const meant = kind === undefined ? undefined : nearestName(kind, KINDS);
       throw new ReviewKdError("UNKNOWN_NAME",
-        `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}". See \`reviewkd study --help\`.`, { valid: KINDS });
+        `invalid kind of study: expected one of ${KINDS.join(", ")}, received "${kind}".${meant === undefined ? "" : ` Did you mean ${meant}?`} See \`reviewkd study --help\`.`, { valid: KINDS });
     },
   );
 }

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { DataNotice, LoadProgress } from "../../index.js";
+import type { DataNotice, FitEvent, LoadProgress } from "../../index.js";
 import { formatBytes, formatCount, formatTimeLeft } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
@@ -37,6 +37,11 @@ export function showTeacherProgress(output: Output, live: Progress,
       output.notice(`evaluating the teacher: ${text}`);
     });
   };
+}
+
+/** A notice of a training: settings are a warning, files are described. */
+export function noticeText({ topic, message }: Extract<FitEvent, { type: "notice" }>): string {
+  return `${topic === "data" || topic === "weights" ? "note" : "warning"}: ${message}`;
 }
 
 /** Shows what is worth knowing about the files of a data set, a line for each kind. */

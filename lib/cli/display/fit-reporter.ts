@@ -1,6 +1,6 @@
 import { namedValue, primaryMetric, type FitEvent } from "../../index.js";
 import { epochHead, epochRow, progressText, type EpochEvent, type EventOf, type RunShape } from "./epoch-rows.js";
-import { showLoading, showNotices, showTeacherProgress } from "./data-progress.js";
+import { noticeText, showLoading, showTeacherProgress } from "./data-progress.js";
 import { formatDuration, formatPercent, formatResult } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress, type Progress } from "./progress-bar.js";
@@ -16,8 +16,8 @@ export interface Reporter<Event> {
 
 /** Reports as JSON lines with `tag` added, as a progress bar with rows above, or as plain lines. */
 export function createFitReporter(output: Output, tag: Readonly<Record<string, string | number>> = {},
-  { summary = true, now = () => performance.now() } = {}): Reporter<FitEvent> {
-  if (!output.json) return textReporter(output, openProgress(output, now), summary, now);
+  { summary = true, notices = true, now = () => performance.now() } = {}): Reporter<FitEvent> {
+  if (!output.json) return textReporter(output, openProgress(output, now), { summary, notices }, now);
   return {
     handle(event) {
       output.event({ ...event, ...tag });
@@ -29,7 +29,9 @@ export function createFitReporter(output: Output, tag: Readonly<Record<string, s
 /** Events that update the bar. */
 const IN_PLACE: ReadonlySet<FitEvent["type"]> = new Set(["progress", "loading", "teacher-progress"]);
 
-function textReporter(output: Output, live: Progress, withSummary: boolean, now: () => number): Reporter<FitEvent> {
+function textReporter(output: Output, live: Progress,
+  { summary: withSummary, notices: withNotices }: { readonly summary: boolean; readonly notices: boolean },
+  now: () => number): Reporter<FitEvent> {
   const showLoaded = showLoading(output, live, now);
   const showTeacher = showTeacherProgress(output, live, now);
   let run: RunShape | undefined;
@@ -44,9 +46,6 @@ function textReporter(output: Output, live: Progress, withSummary: boolean, now:
         case "loading":
           showLoaded(event);
           break;
-        case "data-notice":
-          showNotices(output, [event]);
-          break;
         case "start":
           run = event;
           for (const line of startLines(event)) output.line(line);
@@ -56,6 +55,9 @@ function textReporter(output: Output, live: Progress, withSummary: boolean, now:
           break;
         case "teacher":
           for (const line of teacherLines(event)) output.line(line);
+          break;
+        case "notice":
+          if (withNotices) output.notice(noticeText(event));
           break;
         case "resumed":
         case "checkpoint-failed":

@@ -71,12 +71,20 @@ export function formatBytes(bytes: number): string {
 
 /** Comma-separated words in lines of at most `width` characters; longer words get their own line. */
 export function wrapList(words: readonly string[], width: number): string {
+  return wrap(words.map((word, index) => (index < words.length - 1 ? `${word},` : word)), width);
+}
+
+/** Text in lines of at most `width` characters; longer words get their own line. */
+export function wrapWords(text: string, width: number): string {
+  return wrap(text.split(" "), width);
+}
+
+function wrap(items: readonly string[], width: number): string {
   const lines: string[] = [];
-  words.forEach((word, index) => {
-    const item = index < words.length - 1 ? `${word},` : word;
+  for (const item of items) {
     const line = lines.at(-1);
     if (line !== undefined && line.length + 1 + item.length <= width) lines[lines.length - 1] = `${line} ${item}`;
     else lines.push(item);
-  });
+  }
   return lines.join("\n");
 }

@@ -1,6 +1,5 @@
-import type { WeightsInspection } from "../../index.js";
+import { shortList, type WeightsInspection } from "../../index.js";
 import { formatCount } from "./format.js";
-import { shortList } from "./load-report.js";
 
 /** What a conversion changed or left out, and a warning if no network can be made of the result. */
 export function conversionNotices({ selection, fit }: WeightsInspection): string[] {

@@ -53,10 +53,6 @@ export function teacherLines({ name, taskInfo, test, reason }: EventOf<"teacher"
   const value = namedValue(test, metric.name);
   return [
     `teacher ${name}: ${metric.title} ${formatResult(metric, value)} on ${formatCount(test.samples)} test images`,
-    ...(value === 0
-      ? [
-        "the teacher is right about nothing: check that its weights, and the order of its classes, are those of the data",
-      ] : []),
   ];
 }
 

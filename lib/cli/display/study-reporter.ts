@@ -1,5 +1,6 @@
 import { metricText, namedValue, primaryMetric, type StudyEvent } from "../../index.js";
 import type { Reporter } from "./fit-reporter.js";
+import { noticeText } from "./data-progress.js";
 import { formatDuration, formatLoss } from "./format.js";
 import type { Output } from "./output.js";
 import { openProgress } from "./progress-bar.js";
@@ -11,6 +12,7 @@ type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type
 /** Displays the events of a study: a line per cell, and a progress bar or occasional lines in between. */
 export function createStudyReporter(output: Output): Reporter<StudyEvent> {
   const bar = openProgress(output);
+  const noticed = new Set<string>();
   return {
     handle(event) {
       output.event(event);
@@ -26,6 +28,12 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
         bar.update(run.trainingStep, run.trainingSteps, { label: place(event), text }, () => {
           output.line(`${place(event)} ${cell}: ${text}`);
         });
+      }
+      // Cells that differ in the seed alone have the same.
+      if (run.type === "notice" && !output.json && !noticed.has(run.message)) {
+        noticed.add(run.message);
+        bar.clear();
+        output.notice(noticeText(run));
       }
       if (run.type === "interrupted") bar.clear();
       if (!output.json && (run.type === "checkpoint-failed" || run.type === "resumed")) {

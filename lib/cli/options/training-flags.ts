@@ -24,7 +24,7 @@ const IMAGE_FILES: readonly FlagRow[] = [
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
     help: "image files: fail at one that cannot be decoded, or skip it" },
   { path: "data.numWorkers", flag: "--num-workers <n>",
-    help: "image files: images decoded at a time (default: number of cores)" },
+    help: "image files: images decoded at a time (default: number of processors that it may use)" },
   { path: "data.invalidBoxes", flag: "--invalid-boxes <what>",
     help: "coco, voc: annotations without an area are an error, or drop them" },
   { path: "data.masks", flag: "--masks", help: "voc: read the masks of SegmentationObject" },
@@ -78,9 +78,12 @@ const TRAINING: readonly FlagRow[] = [
     help: "of the teacher's forward pass (default: the precision)" },
 ];
 
+export const THREADS_HELP =
+  "threads of one operation (default: OMP_NUM_THREADS, else as many as cores that it may use)";
+
 const MACHINE: readonly FlagRow[] = [
   { path: "training.device", flag: "--device <name>", help: "cpu, cuda or auto" },
-  { path: "training.threads", flag: "--threads <n>", help: "threads of one operation" },
+  { path: "training.threads", flag: "--threads <n>", help: THREADS_HELP },
   { path: "training.teacherThreads", flag: "--teacher-threads <n>",
     help:
       "threads on which a teacher runs ahead of its student; 0: it runs in turn (default: as many as --threads, if that is given and there are twice as many cores)" },

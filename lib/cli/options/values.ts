@@ -1,4 +1,4 @@
-import { ReviewKdError, schemas } from "../../index.js";
+import { nearestName, ReviewKdError, schemas } from "../../index.js";
 import { usageError } from "../errors.js";
 
 /** Parses the text of an option. Ranges that only the schemas define are checked there. */
@@ -76,9 +76,15 @@ export const imageSize: ValueParser<[height: number, width: number]> = (option) 
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
   return (option) => (text) => {
     const word = words.find((candidate) => candidate === text);
-    if (word === undefined) throw usageError(`one of ${words.join(", ")}`, option, text);
+    if (word === undefined) throw usageError(`one of ${words.join(", ")}`, option, text, meantText(text, words));
     return word;
   };
+}
+
+/** "Did you mean …?", or nothing if no word is close. */
+function meantText(given: string, words: readonly string[]): string {
+  const meant = nearestName(given, words);
+  return meant === undefined ? "" : `Did you mean ${meant}?`;
 }
 
 export const text: ValueParser<string> = (option) => (value) => {
@@ -115,7 +121,9 @@ export const dataSpec: ValueParser<DataSpec> = (option) => (spec) => {
   const rest = colon < 0 ? "" : spec.slice(colon + 1);
   const kind = KINDS.find((candidate) => candidate === name);
   if (kind === undefined) {
-    throw new ReviewKdError("UNKNOWN_NAME", `invalid ${option}: expected ${DATA_SPECS}, received "${spec}".`, {
+    const meant = meantText(name, KINDS);
+    throw new ReviewKdError("UNKNOWN_NAME",
+      `invalid ${option}: expected ${DATA_SPECS}, received "${spec}".${meant === "" ? "" : ` ${meant}`}`, {
       valid: KINDS,
     });
   }

@@ -38,5 +38,5 @@ export function listPresets(): readonly Preset[] {
  * @throws `UNKNOWN_NAME`: no such preset; `valid` lists the names.
  */
 export function findPreset(name: string): Preset {
-  return findByName(listPresets(), name, "preset");
+  return findByName(listPresets(), name, { role: "preset", lists: "`reviewkd presets` lists them." });
 }

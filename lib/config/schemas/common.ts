@@ -15,6 +15,12 @@ export const PositiveNumber = z.number().positive();
 /** A finite number ≥ 0. */
 export const NonNegativeNumber = z.number().nonnegative();
 
+/** More than any machine has; each takes memory, whose end ends the process. */
+export const MOST_THREADS = 1024;
+
+/** Threads of one operation. */
+export const ThreadCount = PositiveCount.max(MOST_THREADS);
+
 /** A random seed: an integer from 0 to 2^53 - 1. */
 export const Seed = z.int().nonnegative();
 

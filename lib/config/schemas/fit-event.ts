@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Count, Device, NonNegativeNumber, PositiveCount } from "./common.js";
-import { DataNotice, LoadProgress } from "./data.js";
+import { LoadProgress } from "./data.js";
 import { BestEpoch, EpochProgress, EpochSummary, Evaluation } from "./epoch.js";
 import { Matching, TermKind } from "./method.js";
 import { TaskInfo } from "./task.js";
@@ -11,9 +11,6 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 /** Annotations of the data are read, before training starts: how much of a file, or of a list of files, is done. */
 export const LoadingEvent = event("loading", LoadProgress.shape);
-
-/** Something about the files of the data, before training starts: each kind once. */
-export const DataNoticeEvent = event("data-notice", DataNotice.shape);
 
 /** Training starts, or resumes from a checkpoint. */
 export const StartEvent = event("start", {
@@ -38,6 +35,18 @@ export const StartEvent = event("start", {
   matching: Matching.nullable(),
   runDirectory: z.string().nullable(),
 });
+
+/**
+ * One line for people before training starts: a choice that lets a training fail without an error, or that has no effect;
+ * what was passed by among the files of the data; how the names in a weights file differ from the network's.
+ */
+export const NoticeEvent = event("notice", {
+  /** What it is about: settings, or the files of `"data"` (as `Dataset.notices`) and `"weights"` (as a load report). */
+  topic: z.enum(["data", "weights", "schedule", "method", "learning-rate", "weight-decay", "batch-size", "image-size",
+    "classes", "teacher"]),
+  message: z.string(),
+});
+export type Notice = Omit<z.infer<typeof NoticeEvent>, "type">;
 
 /** Several times a second while the teacher is evaluated on the test images. */
 export const TeacherProgressEvent = event("teacher-progress", { samples: Count, testSamples: Count });
@@ -145,9 +154,9 @@ export const EndEvent = event("end", {
 /** An event of `fit`, or of `runExperiment`, which loads the data first. */
 export const FitEvent = z.discriminatedUnion("type", [
   LoadingEvent,
-  DataNoticeEvent,
   StartEvent,
   ResumedEvent,
+  NoticeEvent,
   TeacherProgressEvent,
   TeacherEvent,
   ProgressEvent,

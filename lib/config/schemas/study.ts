@@ -120,7 +120,7 @@ export const ConditionResult = z.strictObject({
 export type ConditionResult = z.infer<typeof ConditionResult>;
 
 /** Versions and hardware, without paths because results are shared. */
-export const StudySystem = SystemInfo.omit({ addonPath: true }).extend({
+export const StudySystem = SystemInfo.omit({ addonPath: true, threadsFrom: true, processors: true }).extend({
   libtorch: SystemInfo.shape.libtorch.omit({ path: true }),
 });
 export type StudySystem = z.infer<typeof StudySystem>;

@@ -51,7 +51,15 @@ export const SystemInfo = z.strictObject({
   libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
   cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(),
     plugin: CudaPlugin.nullable() }),
+  /** Threads of one operation, unless the option `threads` gives another number. */
   threads: PositiveCount,
+  /**
+   * The reason for it: the cores of the machine, the processors that the system runs this process on, the processor
+   * time that a container or job is given, or a variable of the environment.
+   */
+  threadsFrom: z.enum(["cores", "affinity", "quota", "OMP_NUM_THREADS", "MKL_NUM_THREADS"]),
+  /** Processors that this process may use, by affinity and quota. */
+  processors: PositiveCount,
   cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()),
     capability: z.string() }),
 });

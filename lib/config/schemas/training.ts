@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { Count, Device, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE,
-  Seed } from "./common.js";
+import { Count, Device, MOST_THREADS, NonNegativeNumber, PositiveCount, PositiveNumber, Precision, RESUMABLE, Seed,
+  ThreadCount } from "./common.js";
 
 /** Separate settings for parameters whose state-dict name matches `pattern`. The first matching group applies. */
 export const ParameterGroup = z.strictObject({
@@ -67,9 +67,6 @@ export const Schedule = z.discriminatedUnion("kind", [ConstantSchedule, MultiSte
 export type Schedule = z.infer<typeof Schedule>;
 export type ScheduleInput = z.input<typeof Schedule>;
 
-/** More than any machine has; each takes memory, whose end ends the process. */
-const MOST_THREADS = 1024;
-
 /** Options of an optimizer step, apart from networks and method; shared by `createSession` and `fit`. */
 export const StepOptions = z.strictObject({
   optimizer: Optimizer.prefault({ kind: "sgd" }),
@@ -90,8 +87,8 @@ export const StepOptions = z.strictObject({
   accumulateBatches: PositiveCount.default(1),
   /** Gradients are scaled down to this L2 norm over all parameters; `null`: not at all. */
   clipNorm: PositiveNumber.nullable().default(null),
-  /** Threads of one operation; `null`: as many as the machine has cores. */
-  threads: PositiveCount.max(MOST_THREADS).nullable().default(null).meta(RESUMABLE),
+  /** Threads of one operation; `null`: OMP_NUM_THREADS, otherwise as many as cores that this process may use. */
+  threads: ThreadCount.nullable().default(null).meta(RESUMABLE),
   /**
    * Threads of its own on which a frozen teacher runs ahead of the student, on the CPU in `trainEpoch` and `fit`; 0:
    * it runs in turn, on the student's. `null`: as many as `threads`, if that is given and the machine has at least

@@ -1,10 +1,10 @@
 // Readers of the images of annotations: of files in a folder, and of what a function provides.
 import { stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { BoxesSource, CocoSource, ProvidedImage, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
 import { valueText } from "../../config/validation.js";
+import { addon } from "../../native.js";
 import { asSentence, causedBy, isMissing, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { loadSharp } from "../../images/load-sharp.js";
@@ -66,7 +66,7 @@ export async function imageFiles(folder: string, annotations: DetectionAnnotatio
     }
     return broken.decoded(index, path, decoder.decode(encoded, { path, height, width }));
   });
-  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+  return { numWorkers: source.numWorkers ?? addon().availableProcessors(), read };
 }
 
 /** Reads a file whose name the annotations may have in another form of Unicode than the disk. */
@@ -108,7 +108,7 @@ export function providedImages(provide: (index: number) => ProvidedImage | Promi
     const { height, width } = annotations.image(index);
     return broken.decoded(index, path, decoder.decode(provided, { path, height, width }));
   });
-  return { numWorkers: source.numWorkers ?? availableParallelism(), read };
+  return { numWorkers: source.numWorkers ?? addon().availableProcessors(), read };
 }
 
 function isPixels(value: unknown): value is DecodedImage {

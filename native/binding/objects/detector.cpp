@@ -19,6 +19,7 @@
 #include "core/models/detection/weights/detectron2_names.h"
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"
+#include "core/ops/threads/default_threads.h"
 #include "core/tasks/detection/detection.h"
 #include "core/tasks/registry.h"
 #include "core/training/state/precision.h"
@@ -202,9 +203,12 @@ Napi::Value detect_with(const Napi::CallbackInfo& info, const std::shared_ptr<Ne
   const Options options = options_of(info[1], "options");
   std::optional<double> mask_threshold;
   options.read("maskThreshold", mask_threshold);
+  int64_t threads = 0;
+  options.read("threads", threads);
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, inputs, mask_threshold, filter = DetectionFilter::from(options)] {
+      [network, inputs, mask_threshold, threads, filter = DetectionFilter::from(options)] {
+        const ops::ThreadsScope scope(threads);
         const NetworkLock lock(*network);
         const torch::NoGradGuard no_grad;
         network->module->eval();

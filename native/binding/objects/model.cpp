@@ -298,6 +298,25 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+Napi::Array to_js(Napi::Env env, const ImageSize& image) {
+  Napi::Array size = Napi::Array::New(env, 2);
+  size.Set(0u, static_cast<double>(image.height));
+  size.Set(1u, static_cast<double>(image.width));
+  return size;
+}
+
+}  // namespace
+
+Napi::Value list_image_sizes(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    Napi::Object sizes = Napi::Object::New(info.Env());
+    for (const ModelEntry& entry : model_registry()) sizes.Set(entry.name, to_js(info.Env(), entry.image_size));
+    return sizes;
+  });
+}
+
 Napi::Value list_models(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const Napi::Env env = info.Env();

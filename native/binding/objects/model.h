@@ -41,6 +41,9 @@ Napi::Value create_model(const Napi::CallbackInfo& info);
 /// ({ name, seed, dtype, device, detection }) -> Promise<Model>
 Napi::Value create_detector(const Napi::CallbackInfo& info);
 
+/// () -> { [name]: [height, width] } of the images in each network's published results
+Napi::Value list_image_sizes(const Napi::CallbackInfo& info);
+
 /// () -> the rows of the model registry
 Napi::Value list_models(const Napi::CallbackInfo& info);
 

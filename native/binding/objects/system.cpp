@@ -1,6 +1,5 @@
 #include "binding/objects/system.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/version.h>
 
@@ -11,6 +10,7 @@
 #include "binding/support/async.h"
 #include "core/ops/backend/device.h"
 #include "core/ops/backend/kernel_backends.h"
+#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd::binding {
 
@@ -44,6 +44,10 @@ Napi::Value offer_cuda_plugin(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value available_processors(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return Napi::Number::New(info.Env(), ops::available_processors()); });
+}
+
 Napi::Value system_info(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
@@ -68,7 +72,9 @@ Napi::Value system_info(const Napi::CallbackInfo& info) {
           Napi::Object object = Napi::Object::New(env);
           object.Set("libtorch", libtorch);
           object.Set("cuda", cuda);
-          object.Set("threads", at::get_num_threads());
+          const auto [threads, origin] = ops::default_threads();
+          object.Set("threads", threads);
+          object.Set("threadsFrom", std::string(ops::name_of(origin)));
           object.Set("capability", at::get_cpu_capability());
           return object;
         });

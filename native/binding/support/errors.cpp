@@ -40,7 +40,7 @@ Description describe(const std::exception_ptr& error) {
   } catch (const c10::Error& libtorch) {
     return describe_libtorch(libtorch);
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::kOutOfMemory, "out of memory. Use a smaller batch.", {}};
+    return {ErrorCode::kOutOfMemory, "out of memory. Use smaller batches or images, or a smaller network.", {}};
   } catch (const std::exception& other) {
     return {ErrorCode::kInternal, other.what(), {}};
   } catch (...) {

@@ -1,6 +1,9 @@
 #include "binding/support/worker_thread.h"
 
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
+
+#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd::binding {
 
@@ -51,6 +54,8 @@ void WorkerThread::run() {
   // Processors take some hundred cycles for each operation on a denormal number, and networks that have learned much
   // compute millions: a step of RetinaNet takes twice as long. OpenMP's threads inherit it when this one starts them.
   at::globalContext().setFlushDenormal(true);
+  // libtorch counts all cores, also those that a container may not use.
+  if (const int threads = ops::default_threads().count; threads != at::get_num_threads()) at::set_num_threads(threads);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return !tasks_.empty() || closed_; });

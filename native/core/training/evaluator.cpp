@@ -7,17 +7,21 @@
 #include "core/models/inference.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/backend/kernel_backends.h"
+#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd {
 
 EvaluationOptions EvaluationOptions::from(const Options& options) {
-  return {.batch_size = options.integer("batchSize"),
-          .precision = precision_from(options, "precision"),
-          .fused = options.boolean("fused")};
+  EvaluationOptions evaluation{.batch_size = options.integer("batchSize"),
+                               .precision = precision_from(options, "precision"),
+                               .fused = options.boolean("fused")};
+  options.read("threads", evaluation.threads);
+  return evaluation;
 }
 
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
                     const EvaluationProgress& progress, const std::atomic<bool>& stop) {
+  const ops::ThreadsScope threads(options.threads);
   const ImageSet& set = images.set;
   task.check_data(*network.module, set);
   const bool is_deferred = options.fused && ops::kernel_backend_of(network.device().type()) != nullptr;

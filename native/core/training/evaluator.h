@@ -16,6 +16,8 @@ struct EvaluationOptions {
   Precision precision = Precision::kFloat32;
   /// As in SessionOptions.
   bool fused = true;
+  /// Threads of one operation; 0: those of the thread.
+  int64_t threads = 0;
 
   static EvaluationOptions from(const Options& options);
 };

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/ops/backend/device_streams.h"
 #include "core/ops/backend/kernel_backends.h"
+#include "core/ops/threads/default_threads.h"
 #include "core/training/steps/eager_step.h"
 #include "core/training/steps/graph_step.h"
 
@@ -20,7 +21,7 @@ Session::Session(std::shared_ptr<Network> network, std::shared_ptr<const Task> t
 
 void Session::use_threads() const {
   const int threads = training_.options.threads;
-  at::set_num_threads(threads > 0 ? threads : at::intraop_default_num_threads());
+  at::set_num_threads(threads > 0 ? threads : ops::default_threads().count);
 }
 
 TrainStep& Session::train_step() {

@@ -14,20 +14,68 @@ describe("cli/errors", () => {
     expect(new Set(Object.values(others))).to.deep.equal(new Set([1]));
   });
 
-  it("combines Commander's error and suggestion into one sentence", () => {
-    const error = new CommanderError(1, "commander.unknownOption",
-      "error: unknown option '--epoch'\n(Did you mean --epochs?)");
-    expect(describeError(error)).to.deep.equal({
-      code: "INVALID_ARGUMENT",
-      message: "unknown option '--epoch'; did you mean --epochs? See `reviewkd --help`.",
-      exitCode: 2,
-    });
+  const TRAIN = { name: "reviewkd train", commands: [], words: [],
+    flags: ["--model", "--learning-rate", "--weight-decay", "--batch-size", "--device", "--run", "--no-nesterov",
+      "--epochs"] };
+
+  function unknownOption(flag: string, use = TRAIN): string {
+    return describeError(new CommanderError(1, "commander.unknownOption", `error: unknown option '${flag}'`), use)
+      .message;
+  }
+
+  it("names the flag that was meant, also by the names that other programs give it", () => {
+    const meant = { "--epoch": "--epochs", "--lr": "--learning-rate", "--learning_rate=0.1": "--learning-rate",
+      "--learningRate": "--learning-rate", "--wd": "--weight-decay", "--bs": "--batch-size",
+      "--batch_size": "--batch-size", "-b": "--batch-size", "--gpu": "--device", "--arch": "--model",
+      "--output": "--run", "--name": "--run", "--nesterov": "--no-nesterov" };
+    for (const [given, flag] of Object.entries(meant)) {
+      expect(unknownOption(given)).to.equal(
+        `unknown option '${given}'. Did you mean ${flag}? See \`reviewkd train --help\`.`,
+      );
+    }
+  });
+
+  it("names no flag that the command does not have", () => {
+    expect(unknownOption("--lr", { ...TRAIN, flags: ["--model"] })).to.equal(
+      "unknown option '--lr'. See `reviewkd train --help`.",
+    );
+    expect(unknownOption("--num_classes")).to.include("The data determine the number of classes.");
+  });
+
+  it("names the command that was meant", () => {
+    const use = { name: "reviewkd", flags: [], commands: ["train", "eval", "data"], words: [] };
+    const message = (word: string): string =>
+      describeError(new CommanderError(1, "commander.unknownCommand", `error: unknown command '${word}'`), use).message;
+    expect(message("traim")).to.equal("unknown command 'traim'. Did you mean train? See `reviewkd --help`.");
+    expect(message("evaluate")).to.include("Did you mean eval?");
+    expect(message("zzz")).to.equal("unknown command 'zzz'. See `reviewkd --help`.");
+  });
+
+  it("finds a required flag under another name", () => {
+    const missing = new CommanderError(1, "commander.missingMandatoryOptionValue",
+      "error: required option '--model <name>' not specified");
+    const { message } = describeError(missing, { ...TRAIN, words: ["train", "--epochs", "3", "--arch", "resnet20"] });
+    expect(message).to.equal("unknown option '--arch'. Did you mean --model? See `reviewkd train --help`.");
+    expect(describeError(missing, TRAIN).message).to.include("required option '--model <name>' not specified.");
+  });
+
+  it("keeps other errors of Commander", () => {
     const plain = new CommanderError(1, "commander.excessArguments", "error: too many arguments.");
-    expect(describeError(plain).message).to.equal("too many arguments. See `reviewkd --help`.");
+    expect(describeError(plain)).to.deep.equal({ code: "INVALID_ARGUMENT",
+      message: "too many arguments. See `reviewkd --help`.", valid: [], exitCode: 2 });
+  });
+
+  it("has the accepted names of an error", () => {
+    expect(describeError(new ReviewKdError("UNKNOWN_NAME", "m", { valid: ["a"] })).valid).to.deep.equal(["a"]);
   });
 
   it("accepts any thrown value", () => {
-    expect(describeError("boom")).to.deep.equal({ code: "INTERNAL", message: "boom", exitCode: 1 });
+    expect(describeError("boom")).to.deep.equal({ code: "INTERNAL", message: "boom", valid: [], exitCode: 1 });
+  });
+
+  it("takes arguments that Node refuses for wrong use", () => {
+    const refused = Object.assign(new TypeError("without null bytes"), { code: "ERR_INVALID_ARG_VALUE" });
+    expect(describeError(refused)).to.include({ code: "INVALID_ARGUMENT", exitCode: 2 });
   });
 
   it("distinguishes requested help, help for a missing command, and errors", () => {

@@ -72,7 +72,10 @@ describe("cli/values", () => {
     const device = oneOf(["cpu", "cuda"])("--device");
     expect(device("cuda")).to.equal("cuda");
     expect(rejection(() => device("gpu")).message).to.equal(
-      'invalid --device: expected one of cpu, cuda, received "gpu".',
+      'invalid --device: expected one of cpu, cuda, received "gpu". Did you mean cuda?',
+    );
+    expect(rejection(() => device("abacus")).message).to.equal(
+      'invalid --device: expected one of cpu, cuda, received "abacus".',
     );
   });
 

@@ -1,7 +1,6 @@
 import { expect } from "chai";
 import type { z } from "zod";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { nearestName } from "../../../lib/config/nearest-name.js";
 import { DataSource } from "../../../lib/config/schemas/data.js";
 import { TrainingOptions } from "../../../lib/config/schemas/training.js";
 import { parse, valueText } from "../../../lib/config/validation.js";
@@ -138,13 +137,43 @@ describe("parse", () => {
   });
 });
 
-describe("nearestName", () => {
-  it("ignores letter case", () => {
-    expect(nearestName("ResNet56", ["resnet20", "resnet56"])).to.equal("resnet56");
+describe("parse, of misspelled keys", () => {
+  const messageOf = (value: unknown): string => {
+    try {
+      parse(TrainingOptions, value, "training options");
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+
+  it("names the key by its usual names", () => {
+    for (const [key, meant] of [["batch_size", "batchSize"], ["bs", "batchSize"], ["epoch", "epochs"], ["BatchSize",
+      "batchSize"]])
+      expect(messageOf({ [key as string]: 1 })).to.match(
+        new RegExp(`received "${key}"\\. Did you mean "${meant}"\\?$`),
+      );
   });
 
-  it("finds nothing among distant names", () => {
-    expect(nearestName("vgg", ["resnet20"])).to.equal(undefined);
+  it("names the path of a key that belongs to an object inside", () => {
+    for (const [key, meant] of [["lr", "optimizer.learningRate"], ["weight_decay", "optimizer.weightDecay"], [
+      "milestones",
+      "schedule.milestones",
+    ], ["gamma", "schedule.factor"]])
+      expect(messageOf({ [key as string]: 1 })).to.include(`received "${key}". Did you mean "${meant}"?`);
+  });
+
+  it("has the list of many keys in valid alone", () => {
+    try {
+      parse(TrainingOptions, { fooo: 1 }, "training options", "INVALID_ARGUMENT", ["runDirectory"]);
+      expect.fail("nothing was thrown");
+    } catch (error) {
+      const { message, valid } = error as ReviewKdError;
+      expect(message).to.match(
+        /^invalid training options: expected one of the keys \w+, \w+, \w+, … \(\d+ in all\), received "fooo"\.$/,
+      );
+      expect(valid).to.include.members(["batchSize", "checkpointMinutes", "runDirectory"]);
+    }
   });
 });
 

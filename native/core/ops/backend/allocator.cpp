@@ -117,7 +117,7 @@ class BlockCache {
     }
     if (block == nullptr)
       fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes,
-           " bytes for a tensor. Use a smaller batch.");
+           " bytes for a tensor. Use smaller batches or images, or a smaller network.");
     mapped_ += bytes;
     return {block, bytes};
   }
@@ -190,7 +190,7 @@ class CachingAllocator final : public c10::Allocator {
       block.start = platform::allocate_aligned(kHeader, bytes + kHeader);
       if (block.start == nullptr)
         fail(ErrorCode::kOutOfMemory, "out of memory: cannot allocate ", bytes,
-             " bytes for a tensor. Use a smaller batch.");
+             " bytes for a tensor. Use smaller batches or images, or a smaller network.");
     } else {
       block = cache().take(rounded(bytes + kHeader));
     }

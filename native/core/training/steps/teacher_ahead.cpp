@@ -7,6 +7,7 @@
 
 #include "core/base/stopwatch.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd {
 
@@ -17,7 +18,7 @@ int threads_ahead(const Training& training) {
   if (training.objective.distiller()->compares_regions()) return 0;
   const SessionOptions& options = training.options;
   if (options.teacher_threads) return static_cast<int>(*options.teacher_threads);
-  return options.threads > 0 && at::intraop_default_num_threads() >= 2 * options.threads ? options.threads : 0;
+  return options.threads > 0 && ops::default_threads().count >= 2 * options.threads ? options.threads : 0;
 }
 
 TeacherAhead::TeacherAhead(const Training& training, int threads, ReadStep read_step)

@@ -1,0 +1,38 @@
+import type { LoadReport } from "../config/schemas/weights.js";
+
+/** Names shown of each kind. */
+const SHOWN = 5;
+
+/**
+ * What loading a file did to its names, and what of it or of the network was left out: one line for each thing that
+ * a user would not expect.
+ *
+ * @example
+ * ```ts
+ * const model = await createModel("resnet20", { weights: "lightning.ckpt" });
+ * for (const line of loadNotices(model.loadReport!)) console.log(line); // took net. off all names
+ * ```
+ */
+export function loadNotices({ prefixes, layout, leftAside, missing, unexpected, mismatched }: LoadReport): string[] {
+  const list = (what: string, names: readonly string[]): string[] =>
+    names.length === 0 ? [] : [`${what} ${shortList(names)}`];
+  return [
+    ...(prefixes.length === 0 ? [] : [`took ${prefixes.map(shown).join(" ")} off all names`]),
+    ...(layout === "" ? [] : [`renamed the entries of ${layout}`]),
+    ...list("left aside, as no network has them:", leftAside),
+    ...list("not in the file, so that these keep their initial values:", missing),
+    ...list("not loaded, as the network has no such entries:", unexpected),
+    ...list("not loaded, because of other shapes:", mismatched.map(({ name }) => name)),
+  ];
+}
+
+/** The first few names, and the number of the others. */
+export function shortList(names: readonly string[]): string {
+  const rest = names.length - SHOWN;
+  return `${names.slice(0, SHOWN).map(shown).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
+}
+
+/** A name from a file in one line of a message. */
+function shown(name: string): string {
+  return [...name].map((letter) => (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(letter) ? " " : letter)).join("").slice(0, 200);
+}
