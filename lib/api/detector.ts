@@ -6,6 +6,7 @@ import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsI
   type LoadOptionsInput } from "../config/schemas/weights.js";
 import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
+import { atCall } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
@@ -166,10 +167,13 @@ export class Detector extends Network {
    * `INVALID_ARGUMENT` for weights whose arithmetic is not the detector's.
    */
   override async load(path: string, options: LoadOptionsInput = {}): Promise<DetectorLoadReport> {
-    const parsed = parse(LoadOptions, options, "load options");
-    const file = await readDetectorFile(path, parsed.key);
-    assertLoadable(path, file, this, parsed.strict);
-    return this.#load({ path, file, part: "all", options: parsed });
+    return atCall(this.#loadAll(path, parse(LoadOptions, options, "load options")));
+  }
+
+  async #loadAll(path: string, options: DetectorSource["options"]): Promise<DetectorLoadReport> {
+    const file = await readDetectorFile(path, options.key);
+    assertLoadable(path, file, this, options.strict);
+    return this.#load({ path, file, part: "all", options });
   }
 
   async #load({ path, file, part, options }: DetectorSource): Promise<DetectorLoadReport> {
@@ -204,7 +208,7 @@ export class Detector extends Network {
   detect(images: ImageInput | readonly ImageInput[], options?: DetectOptions): Promise<Detections | Detections[]>;
   async detect(images: ImageInput | readonly ImageInput[],
     options: DetectOptions = {}): Promise<Detections | Detections[]> {
-    return detectWith(this.native, images, options);
+    return atCall(detectWith(this.native, images, options));
   }
 
   /**

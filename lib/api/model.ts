@@ -4,11 +4,11 @@ import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/
 import { WeightsChoice, type WeightsInfo } from "../config/schemas/weights.js";
 import { withNearestName } from "../config/nearest-name.js";
 import { parse } from "../config/validation.js";
-import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError, ReviewKdError } from "../errors.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classNamesIn } from "./metadata.js";
 import { Network } from "./network.js";
-import { Tensor } from "./tensor.js";
+import { nativeTensor, Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
 export interface StageFeature {
@@ -42,7 +42,8 @@ export class Model extends Network {
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DISPOSED`.
    */
   async forward(images: Tensor, options: z.input<typeof ForwardOptions> = {}): Promise<ModelOutput> {
-    const output = await this.native.forward(images.native, parse(ForwardOptions, options, "forward options"));
+    const output = await this.native.forward(nativeTensor(images, "images"),
+      parse(ForwardOptions, options, "forward options"));
     return {
       logits: Tensor.wrap(output.logits),
       features: output.features.map(({ name, before, after }) => ({ name, before: Tensor.wrap(before),
@@ -69,6 +70,10 @@ export const TRAINING_METADATA = { progress: "fit", config: "config", configHash
  * ```
  */
 export async function createModel(name: string, options: ModelOptionsInput = {}): Promise<Model> {
+  return atCall(newModel(name, options));
+}
+
+async function newModel(name: string, options: ModelOptionsInput): Promise<Model> {
   const { weights, ...rest } = parse(ModelOptions, options, "model options");
   const parsedName = parse(z.string(), name, "model name");
   const native = addon().createModel({ ...rest, name: parsedName }).catch((error: unknown) => {

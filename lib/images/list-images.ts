@@ -2,7 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 import { z } from "zod";
 import { parse } from "../config/validation.js";
-import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { atCall, causedBy, isMissing, ReviewKdError } from "../errors.js";
 
 /** File types that sharp's published builds decode. */
 export const DECODED_TYPES: ReadonlySet<string> = new Set([".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".tif",
@@ -42,6 +42,10 @@ const Source = z.union([Path, z.array(Path).min(1)]);
  * ```
  */
 export async function listImages(source: string | readonly string[]): Promise<string[]> {
+  return atCall(imagesOf(source));
+}
+
+async function imagesOf(source: string | readonly string[]): Promise<string[]> {
   const parsed = parse(Source, source, "source of images");
   const paths: string[] = [];
   for (const path of typeof parsed === "string" ? [parsed] : parsed) {

@@ -7,7 +7,7 @@ import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/de
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
 import { parse } from "../config/validation.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 
 type Metadata = Record<string, string>;
@@ -26,6 +26,10 @@ const SESSION_PREFIX = "session.";
  * ```
  */
 export async function inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
+  return atCall(inspect(path, options));
+}
+
+async function inspect(path: string, options: WeightsChoice): Promise<WeightsInspection> {
   const choice = parse(WeightsChoice, options, "options");
   const info = await readWeightsInfo(path, choice);
   const ofDetector = info.detector === null ? null
@@ -52,6 +56,10 @@ function builtSwitches({ kind, flavor, switches, numClasses }: DetectorFileInfo)
  */
 export async function readStateDict(path: string,
   options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
+  return atCall(read(path, options));
+}
+
+async function read(path: string, options: WeightsChoice): Promise<{ state: StateDict; metadata: Metadata }> {
   const { entries, metadata } = await addon().readStateDict(path, parse(WeightsChoice, options, "options"));
   return { state: toStateDict(entries), metadata };
 }
@@ -68,6 +76,10 @@ export async function readStateDict(path: string,
  */
 export async function writeStateDict(path: string, state: Readonly<StateDict>,
   metadata: Readonly<Metadata> = {}): Promise<void> {
+  return atCall(write(path, state, metadata));
+}
+
+async function write(path: string, state: Readonly<StateDict>, metadata: Readonly<Metadata>): Promise<void> {
   await addon().writeStateDict(path, toEntries(state), { ...metadata });
 }
 
@@ -84,6 +96,10 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
  * ```
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
+  return atCall(convert(from, to, options));
+}
+
+async function convert(from: string, to: string, options: ConvertOptionsInput): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
   assertWritable(to, overwrite);
   const { metadata, detector } = await readWeightsInfo(from, { ...(rest.key === undefined ? {} : { key: rest.key }) });
