@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { withSignal } from "./abort.js";
-import type { DatasetSplit } from "./dataset.js";
+import { assertSplit, type DatasetSplit } from "./dataset.js";
 import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { didYouMean, findByName } from "../config/nearest-name.js";
@@ -25,6 +25,11 @@ const EvaluateOptions = z.strictObject({
   perClass: z.boolean().default(false),
 });
 
+const SaveOptions = z.strictObject({ metadata: z.record(z.string(), z.string()).optional() });
+
+/** @internal Options of loading a state dict. */
+export const LoadStateDictOptions = StateDictOptions.extend({ strict: z.boolean().default(true) });
+
 /** Options of {@link Model.evaluate} and `Session.evaluate`. */
 export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
   readonly signal?: AbortSignal | undefined;
@@ -35,6 +40,7 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 /** @internal */
 export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit,
   options: EvaluateOptions): Promise<Evaluation> {
+  assertSplit(data);
   assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
   const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
@@ -83,6 +89,7 @@ export abstract class Network extends NativeObject<NativeModel> {
 
   /** Number of parameters; `trainable`: of those that a training changes, which a detector limits. */
   parameterCount(options: { trainable?: boolean } = {}): number {
+    assertObject(options, "options of parameterCount");
     return options.trainable === true ? this.#trainableParameters : this.#parameters;
   }
 
@@ -109,7 +116,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    */
   async loadStateDict(state: Readonly<StateDict>,
     options: StateDictOptionsInput & { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true, options.names);
+    const { strict, names } = parse(LoadStateDictOptions, options, "state dict options");
+    return this.native.loadStateDict(toEntries(state), strict, names);
   }
 
   /**
@@ -119,7 +127,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
   async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...options.metadata });
+    const { metadata } = parse(SaveOptions, options, "save options");
+    await this.native.save(path, { model: this.name, numClasses: String(this.numClasses), ...metadata });
   }
 
   /**

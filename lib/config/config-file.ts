@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
+import { z } from "zod";
+import { asSentence, atCall, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { detectorRunDefaults, withDetectorMethodDefaults } from "./detector-defaults.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { presetSettings } from "./preset-settings.js";
@@ -22,6 +23,7 @@ const EXTENSIONS = [".yaml", ".yml", ".json"];
  * ```
  */
 export function parseRunConfig(input: RunConfigInput | Settings, what = "the run configuration"): RunConfig {
+  parse(z.string(), what, "name of the configuration");
   const settings = input as Settings;
   if (!isSettings(settings)) return parse(RunConfig, settings, what, "CONFIG_INVALID");
   const task = settings["task"];
@@ -49,6 +51,10 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
  * ```
  */
 export async function readRunConfig(path: string): Promise<RunConfig> {
+  return atCall(readConfig(path));
+}
+
+async function readConfig(path: string): Promise<RunConfig> {
   return parseRunConfig(await readRunConfigInput(path), path);
 }
 
@@ -59,6 +65,11 @@ export async function readRunConfig(path: string): Promise<RunConfig> {
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line)
  */
 export async function readRunConfigInput(path: string): Promise<Settings> {
+  return atCall(readInput(path));
+}
+
+async function readInput(path: string): Promise<Settings> {
+  parse(z.string(), path, "path of a configuration file");
   const extension = extname(path).toLowerCase();
   if (!EXTENSIONS.includes(extension)) {
     const message = `invalid configuration file: expected a name that ends in ${EXTENSIONS.join(", ")}, received ${path}.`;

@@ -2,13 +2,15 @@ import { throwIfAborted } from "../api/abort.js";
 import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
   type LabelledSourceInput, type LoadProgress, type StreamSource } from "../config/schemas/data.js";
+import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
 import { assertObject, parse } from "../config/validation.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { readIdxFiles } from "./idx-files.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
+import { isNative, toNativeLabels } from "./labels.js";
 import { openStream } from "./stream.js";
 import type { StreamedImages } from "./streamed-images.js";
 
@@ -50,17 +52,25 @@ function streamedDataset(about: Pick<DatasetParts, "kind" | "numClasses" | "clas
   });
 }
 
-/** Converts labels to the form that the addon takes, and validates what depends on several fields. */
-function nativeSplit(name: string, split: ArraySplit,
-  imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
-  const count = split.labels.length;
-  if (split.images.length !== count * imageValues) {
-    throw new ReviewKdError("SHAPE_MISMATCH",
-      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}), received ${split.images.length}.`);
+/** Converts a split to the form that the addon takes, and validates what depends on several fields. */
+function nativeSplit(name: string, { images, labels }: ArraySplit, imageValues: number,
+  numClasses: number): { images: Uint8Array | Float32Array; labels: BigInt64Array } {
+  for (const [field, array] of Object.entries({ images, labels })) {
+    if (ArrayBuffer.isView(array)) assertAttached(array, `${name}.${field}`);
   }
-  const { labels } = split;
-  return { images: split.images,
-    labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels), BigInt) };
+  const count = labels.length;
+  if (count === 0 && images.length === 0) {
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid ${name}: expected at least one image with its label, received none. Fill images and labels first.`);
+  }
+  if (images.length !== count * imageValues) {
+    const whole = images.length / imageValues;
+    const held = Number.isInteger(whole) ? `, which are ${whole} images` : "";
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}, one for each label), received ${images.length}${held}.`);
+  }
+  return { images: isTypedArray(images, "Float32Array") ? images : bytesOf(images), labels: isNative(labels) ? labels
+    : toNativeLabels(labels, `labels of ${name}`, (index) => `${name}.labels[${index}]`, numClasses) };
 }
 
 /**
@@ -88,6 +98,10 @@ export function loadDataset(source: DetectionSourceInput,
 export function loadDataset(source: LabelledSourceInput, options?: LoadDatasetOptions): Promise<Dataset<Batch>>;
 export function loadDataset(source: DataSourceInput, options?: LoadDatasetOptions): Promise<Dataset>;
 export async function loadDataset(source: DataSourceInput, options: LoadDatasetOptions = {}): Promise<Dataset> {
+  return atCall(openDataset(source, options));
+}
+
+async function openDataset(source: DataSourceInput, options: LoadDatasetOptions): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
   assertObject(options, "options of loadDataset");
   throwIfAborted(options.signal, "loading the data set");
@@ -112,9 +126,10 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
     case "idx":
       return storedDataset(await addon().loadDataset({ ...parsed, ...(await readIdxFiles(parsed.root)) }));
     case "arrays": {
+      const { numClasses } = parsed;
       const imageValues = 3 * parsed.height * parsed.width;
-      const [train, test] = [nativeSplit("train", parsed.train, imageValues),
-        nativeSplit("test", parsed.test, imageValues)];
+      const [train, test] = [nativeSplit("train", parsed.train, imageValues, numClasses),
+        nativeSplit("test", parsed.test, imageValues, numClasses)];
       return storedDataset(await addon().loadDataset({ ...parsed, train, test }));
     }
     default:

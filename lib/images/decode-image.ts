@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Exif } from "../config/schemas/common.js";
-import { asSentence, causedBy, isMissing, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, causedBy, isMissing, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { Sharp } from "./load-sharp.js";
 
 /** An image as RGB bytes `[height, width, 3]`. */
@@ -85,7 +85,7 @@ export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif
   try {
     return await decodeImage(sharp, encoded, { name, exif, check });
   } catch (error) {
-    if (error instanceof ReviewKdError) throw error;
+    if (isReviewKdError(error)) throw error;
     throw new ReviewKdError("FILE_CORRUPT",
       `cannot decode the image ${name}: ${asSentence(messageOf(error))} Replace the file.`, { cause: error });
   }
@@ -101,7 +101,7 @@ async function readImageFile(path: string): Promise<Uint8Array> {
     if (status.size > MOST_BYTES) throw unsupported(path, "at most 2^28 bytes", String(status.size), "Compress it.");
     return await readFile(path);
   } catch (error) {
-    if (error instanceof ReviewKdError) throw error;
+    if (isReviewKdError(error)) throw error;
     throw causedBy(isMissing(error) ? "FILE_NOT_FOUND" : "FILE_ACCESS", `cannot read the image ${path}`, error,
       isMissing(error) ? "Check the path." : "Check its permissions.");
   }

@@ -6,6 +6,7 @@ import type { DetectedImage, SkippedImage } from "../api/detect.js";
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
+import { typedArray } from "../config/typed-arrays.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
@@ -44,10 +45,11 @@ const Network = z.union([Model, Detector]);
 const Tensors = z.array(Tensor);
 const StateDict: z.ZodType<StateDict> = z.record(z.string(), Tensor);
 const Target = z.looseObject({ distiller: Distiller.optional(), model: Network.optional() });
-const Values = z.union([z.instanceof(Float32Array), z.instanceof(Float64Array), z.instanceof(BigInt64Array),
-  z.instanceof(Uint8Array)]);
-const AnyValues = z.union([Values, z.instanceof(Int8Array), z.instanceof(Int16Array), z.instanceof(Int32Array),
-  z.array(z.number())]);
+const Values = typedArray("Float32Array", "Float64Array", "BigInt64Array", "Uint8Array");
+const AnyValues = z.union([
+  typedArray("Float32Array", "Float64Array", "BigInt64Array", "Uint8Array", "Int8Array", "Int16Array", "Int32Array"),
+  z.array(z.number()),
+]);
 /** Losses and elements of tensors may be infinite or no numbers. */
 const AnyNumber = z.custom<number>((value) => typeof value === "number", { error: "a number" });
 
@@ -95,7 +97,7 @@ const MODEL = {
 
 const Detections: z.ZodType<Detections> = z.strictObject({ boxes: Tensor, scores: Tensor, labels: Tensor,
   masks: Tensor.optional() }) as z.ZodType<Detections>;
-const ImageInput = z.union([Tensor, z.instanceof(Uint8Array), Path]);
+const ImageInput = z.union([Tensor, typedArray("Uint8Array"), Path]);
 const DetectedImage: z.ZodType<DetectedImage> = z.strictObject({ path: Path, size: Size, detections: Detections });
 const SkippedImage: z.ZodType<SkippedImage> = z.strictObject({ path: Path, reason: z.string() });
 const DetectorOutput = z.strictObject({ input: Tensor, imageSizes: z.array(Size), levels: Tensors,

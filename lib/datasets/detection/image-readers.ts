@@ -4,8 +4,9 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { BoxesSource, CocoSource, ProvidedImage, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
+import { bytesOf, isTypedArray, unshared } from "../../config/typed-arrays.js";
 import { valueText } from "../../config/validation.js";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../../errors.js";
+import { asSentence, causedBy, isReviewKdError, messageOf, ReviewKdError } from "../../errors.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { loadSharp } from "../../images/load-sharp.js";
 import type { DetectionAnnotations } from "./annotations.js";
@@ -29,7 +30,7 @@ export class BrokenImages {
     try {
       return await image;
     } catch (error) {
-      if (error instanceof ReviewKdError) throw error;
+      if (isReviewKdError(error)) throw error;
       this.skip(index, path, messageOf(error), error);
       return undefined;
     }
@@ -76,19 +77,19 @@ export function providedImages(provide: (index: number) => ProvidedImage | Promi
     const provided: unknown = await provide(index);
     if (isPixels(provided)) return provided;
     const path = `image ${index}`;
-    if (!(provided instanceof Uint8Array)) {
+    if (!isTypedArray(provided, "Uint8Array")) {
       throw new ReviewKdError("INVALID_ARGUMENT",
         `invalid ${path}: expected an encoded image or { pixels, height, width } with RGB bytes, received ${valueText(provided)}. Return one for each index of the annotations.`);
     }
     decoder ??= new DetectionImageDecoder(await loadSharp(), source);
     const { height, width } = annotations.image(index);
-    return broken.decoded(index, path, decoder.decode(provided, { path, height, width }));
+    return broken.decoded(index, path, decoder.decode(unshared(bytesOf(provided)), { path, height, width }));
   });
   return { numWorkers: source.numWorkers ?? availableParallelism(), read };
 }
 
 function isPixels(value: unknown): value is DecodedImage {
   const { pixels, height, width } = (value ?? {}) as Partial<DecodedImage>;
-  return pixels instanceof Uint8Array &&
+  return isTypedArray(pixels, "Uint8Array") &&
     [height, width].every((side) => Number.isInteger(side) && (side as number) > 0);
 }
