@@ -1,3 +1,5 @@
+import { types } from "node:util";
+
 /**
  * Every code that a {@link ReviewKdError} can carry. The list is closed: native code uses a subset of it
  * (a test compares the two), so a `switch` over `error.code` can be exhaustive. Each has a sentence on what it means,
@@ -75,7 +77,8 @@ export interface ReviewKdErrorOptions extends ErrorOptions {
 
 /**
  * The only error type of this package: a stable `code` for programs, a message for people of the form
- * "invalid …: expected …, received …." followed by the fix, and the accepted names in `valid`, if there is a list.
+ * "invalid …: expected …, received …." followed by the fix, and the accepted names in `valid`, if there is a list. Its
+ * `stack` names the function that called the package, also where native code or a worker found the error later on.
  *
  * @example
  * ```ts
@@ -87,25 +90,96 @@ export interface ReviewKdErrorOptions extends ErrorOptions {
  * ```
  */
 export class ReviewKdError extends Error {
-  override readonly name = "ReviewKdError";
   readonly code: ErrorCode;
-  readonly valid: readonly string[];
+  /** Not enumerable: the message says what matters, and an error that is printed should not list dozens of names. */
+  declare readonly valid: readonly string[];
+
+  static {
+    // On the prototype, as of JavaScript's own errors, so that the stack begins with this name.
+    Object.defineProperty(this.prototype, "name", { value: "ReviewKdError", configurable: true, writable: true });
+  }
 
   constructor(code: ErrorCode, message: string, options: ReviewKdErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.valid = options.valid ?? [];
+    Object.defineProperty(this, "valid", { value: options.valid ?? [] });
+    captureStack(this, new.target);
+  }
+
+  /** The fields that `JSON.stringify` writes, which leaves out messages otherwise. */
+  toJSON(): { name: string; code: ErrorCode; message: string; valid?: readonly string[] } {
+    const { name, code, message, valid } = this;
+    return { name, code, message, ...(valid.length > 0 && { valid }) };
   }
 }
 
-/** Whether `error` is a {@link ReviewKdError}, including one from another copy of this package. */
+/** Frames of a stack: this package's may take more than the 10 that V8 keeps, and the caller's are below them. */
+const STACK_FRAMES = 40;
+
+/** Sets the stack of `holder` to the frames above the function `above`. */
+function captureStack(holder: object, above: NewableFunction | CallableFunction): void {
+  const { stackTraceLimit } = Error;
+  // Who has raised the limit, or turned stacks off, keeps it. A frozen one, which cannot be set, is used as it is.
+  const isRaised = stackTraceLimit > 0 && stackTraceLimit < STACK_FRAMES &&
+    Reflect.set(Error, "stackTraceLimit", STACK_FRAMES);
+  try {
+    Error.captureStackTrace(holder, above);
+  } finally {
+    if (isRaised) Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/**
+ * The promise of work that a function of this package began. An error of the package that arrives later, from native
+ * code, a file or a worker, gets the frames of this call: it was created where the caller is not on the stack. The
+ * addon passes each promise of native work through this function.
+ */
+export function atCall<Result>(work: Promise<Result>): Promise<Result> {
+  // V8 keeps what it needs in two or three microseconds, and writes the text once it is read.
+  const site: { readonly stack?: unknown } = {};
+  captureStack(site, atCall);
+  return work.catch((error: unknown) => {
+    throw withFramesOf(site, error);
+  });
+}
+
+const FRAME = "\n    at ";
+
+/** `error`; if it is one of this package, with the frames of `site` that its stack does not have. */
+export function withFramesOf(site: { readonly stack?: unknown }, error: unknown): unknown {
+  // Programs can replace the text of stacks, even by other values.
+  if (!isReviewKdError(error) || typeof error.stack !== "string" || typeof site.stack !== "string") return error;
+  const known = new Set(framesIn(error.stack));
+  const added = framesIn(site.stack).filter((frame) => !known.has(frame));
+  if (added.length > 0) {
+    Object.defineProperty(error, "stack", { value: error.stack + added.map((frame) => FRAME + frame).join(""),
+      writable: true, configurable: true });
+  }
+  return error;
+}
+
+function framesIn(stack: string): string[] {
+  return stack.split(FRAME).slice(1);
+}
+
+/** Whether a value is an error, also one of another realm, such as a `vm` context's or Jest's. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
+}
+
+/** Whether `error` is a {@link ReviewKdError}, including one from another copy of this package or another realm. */
 export function isReviewKdError(error: unknown): error is ReviewKdError {
-  return error instanceof Error && error.name === "ReviewKdError" && "code" in error;
+  return isError(error) && error.name === "ReviewKdError" && "code" in error;
 }
 
 /** The message of any thrown value. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (isError(error)) return error.message;
+  try {
+    return String(error);
+  } catch {
+    return "a value without a text";
+  }
 }
 
 /** `text` with a final period, for messages that continue after a quoted reason. */
@@ -135,7 +209,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Why something failed, to be quoted within another message. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error) || !("syscall" in error)) return messageOf(error);
+  if (!isError(error) || !("syscall" in error)) return messageOf(error);
   const { code } = error as NodeJS.ErrnoException;
   // Node writes "CODE: description, syscall 'path'".
   return REASONS[code ?? ""] ?? error.message.split(/, \w+(?: '|$)/)[0] ?? error.message;

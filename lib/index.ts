@@ -62,7 +62,8 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
   Size } from "./config/schemas/detection/detector.js";
 export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing, StoredDataSource } from "./config/schemas/data.js";
+  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing,
+  StoredDataSource } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,

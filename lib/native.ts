@@ -1,5 +1,5 @@
 /** The addon, loaded on first use so that help and validation work without it; `install/` locates and loads it. */
-import { ReviewKdError } from "./errors.js";
+import { atCall, ReviewKdError } from "./errors.js";
 import { findCudaPlugin } from "./install/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./config/schemas/common.js";
@@ -284,7 +284,8 @@ export interface NativeFileLock extends Disposable {
 }
 
 export interface Addon {
-  setErrorClass(errorClass: typeof ReviewKdError): void;
+  /** The class of errors, and the function that each promise of native work passes through. */
+  setErrorClass(errorClass: typeof ReviewKdError, follow?: typeof atCall): void;
   shutDown(): void;
   /** Registers a CUDA plugin that is loaded before the first use of a CUDA device. */
   offerCudaPlugin(path: string): void;
@@ -361,7 +362,7 @@ function theAddon(): LoadedAddon {
   if (loaded !== undefined) return loaded;
   const found = find();
   const module = found.module as Addon;
-  module.setErrorClass(ReviewKdError);
+  module.setErrorClass(ReviewKdError, atCall);
   const plugin = findCudaPlugin();
   if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() skips native cleanup hooks; a running step must end before libtorch is unloaded.

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { dataSwitches, hasBackgroundClass } from "../config/detector-defaults.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
   nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { assertDataSuits } from "./data-suits.js";
-import { Dataset } from "./dataset.js";
+import { assertDataset, type Dataset } from "./dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
 import { explainMemory } from "./model.js";
@@ -42,6 +42,10 @@ const COCO_CLASSES = 91;
  * ```
  */
 export async function createDetector(name: string, options: CreateDetectorOptions = {}): Promise<Detector> {
+  return atCall(newDetector(name, options));
+}
+
+async function newDetector(name: string, options: CreateDetectorOptions): Promise<Detector> {
   assertObject(options, "detector options");
   const { data, ...others } = options;
   const { weights, backboneWeights, key, strict, detection, flavor: givenFlavor, numClasses: givenClasses, ...rest } =
@@ -72,10 +76,7 @@ export async function createDetector(name: string, options: CreateDetectorOption
 
 /** The defaults of a detector that depend on its data. */
 function ofData(name: string, data: unknown): { numClasses: number; switches: DetectorSwitches } {
-  if (!(data instanceof Dataset)) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid data: expected the result of loadDataset, received ${valueText(data)}.`);
-  }
+  assertDataset(data);
   assertDataSuits(name, data.kind);
   return { numClasses: data.numClasses + (hasBackgroundClass(name) ? 1 : 0), switches: dataSwitches(data.kind) };
 }

@@ -1,7 +1,8 @@
 import { BatchOptions, type BatchOptionsInput, type DataNotice, DetectionBatchOptions, type DetectionBatchOptionsInput,
   type Normalization, type Preprocessing } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
+import { ReviewKdError } from "../errors.js";
 import type { TensorTree } from "../native.js";
 import { wrapped } from "./functional/call.js";
 import type { SplitImages } from "./split-images.js";
@@ -53,6 +54,7 @@ export class DatasetSplit<Of extends AnyBatch = AnyBatch> {
     /** The class names of the data set. */
     readonly classNames: readonly string[],
   ) {
+    assertObject(images, "images of a DatasetSplit");
     this.size = images.size;
     this.imageShape = [3, images.height, images.width];
   }
@@ -123,6 +125,7 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
 
   /** @internal */
   constructor(parts: DatasetParts) {
+    assertObject(parts, "parts of a Dataset");
     ({ kind: this.kind, numClasses: this.numClasses, classNames: this.classNames, categoryIds: this.categoryIds = null,
       normalization: this.normalization, brokenImages: this.brokenImages = [], notices: this.notices = [],
       dispose: this.#dispose } = parts);
@@ -142,4 +145,18 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is the result of `loadDataset`. */
+export function assertDataset(data: unknown): asserts data is Dataset {
+  if (data instanceof Dataset) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid data: expected the result of loadDataset, received ${valueText(data)}.`);
+}
+
+/** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a split of such a result. */
+export function assertSplit(data: unknown): asserts data is DatasetSplit {
+  if (data instanceof DatasetSplit) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid data: expected a split of a data set, received ${valueText(data)}. Pass \`data.test\` or \`data.train\` of the result of loadDataset.`);
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { Count, Exif, PositiveCount, ThreadCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
+import { assertAttached, bytesOf, isTypedArray, unshared } from "../config/typed-arrays.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
 import { withHome } from "../config/file-path.js";
@@ -76,9 +77,13 @@ export async function detectWith(native: NativeModel, images: ImageInput | reado
   assertClasses(native, choice.labels);
   const list = (Array.isArray(images) ? images : [images]) as readonly unknown[];
   list.forEach(assertImage);
+  // Encoded images are decoded while the caller's code runs: what it writes to shared memory must not matter.
+  const own = (list as readonly ImageInput[]).map((image) =>
+    typeof image === "string" || image instanceof Tensor ? image : unshared(bytesOf(image))
+  );
   const prepared: (Tensor | DecodedImage)[] = [];
   const prepare = preparation(exif);
-  for await (const image of mapInOrder(list as readonly ImageInput[], DECODED_AT_A_TIME, prepare))
+  for await (const image of mapInOrder(own, DECODED_AT_A_TIME, prepare))
     prepared.push(image);
   const found = await findObjects(native, prepared, choice);
   return Array.isArray(images) ? found : found[0] as Detections;
@@ -124,7 +129,9 @@ function assertClasses(native: NativeModel, labels: readonly number[] | undefine
 
 /** @throws ReviewKdError `INVALID_ARGUMENT` */
 export function assertImage(image: unknown, index: number): void {
-  if (image instanceof Tensor || image instanceof Uint8Array || (typeof image === "string" && image !== "")) return;
+  if (ArrayBuffer.isView(image)) assertAttached(image, `images[${index}]`);
+  if (image instanceof Tensor || isTypedArray(image, "Uint8Array") || (typeof image === "string" && image !== ""))
+    return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${valueText(image)}.`);
 }

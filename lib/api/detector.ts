@@ -8,6 +8,7 @@ import { withHome } from "../config/file-path.js";
 import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
+import { atCall } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
@@ -168,11 +169,14 @@ export class Detector extends Network {
    * `INVALID_ARGUMENT` for weights whose arithmetic is not the detector's.
    */
   override async load(path: string, options: LoadOptionsInput = {}): Promise<DetectorLoadReport> {
-    const parsed = parse(LoadOptions, options, "load options");
+    return atCall(this.#loadAll(path, parse(LoadOptions, options, "load options")));
+  }
+
+  async #loadAll(path: string, options: DetectorSource["options"]): Promise<DetectorLoadReport> {
     const whole = withHome(path);
-    const file = await readDetectorFile(whole, parsed.key);
-    assertLoadable(whole, file, this, parsed.strict);
-    return this.#load({ path: whole, file, part: "all", options: parsed });
+    const file = await readDetectorFile(whole, options.key);
+    assertLoadable(whole, file, this, options.strict);
+    return this.#load({ path: whole, file, part: "all", options });
   }
 
   async #load({ path, file, part, options }: DetectorSource): Promise<DetectorLoadReport> {
@@ -207,7 +211,7 @@ export class Detector extends Network {
   detect(images: ImageInput | readonly ImageInput[], options?: DetectOptions): Promise<Detections | Detections[]>;
   async detect(images: ImageInput | readonly ImageInput[],
     options: DetectOptions = {}): Promise<Detections | Detections[]> {
-    return detectWith(this.native, images, options);
+    return atCall(detectWith(this.native, images, options));
   }
 
   /**

@@ -4,13 +4,13 @@ import { Detector, type DetectorOutput } from "./detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { NativeObject } from "./native-object.js";
-import { Network as AnyNetwork } from "./network.js";
+import { LoadStateDictOptions, Network as AnyNetwork } from "./network.js";
 import { Seed } from "../config/schemas/common.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodInput,
   type TermKind } from "../config/schemas/method.js";
 import type { LoadReport } from "../config/schemas/weights.js";
-import { Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
+import { nativeTensor, Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { withDetectorMethodDefaults } from "../config/detector-defaults.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 
@@ -91,13 +91,15 @@ export class Distiller<Network extends Model | Detector = Model> extends NativeO
    */
   async forward(...args: ForwardArguments<Network>): Promise<ForwardOutput<Network>> {
     const [images, options = {}] = args as [Tensor | readonly Tensor[], { readonly labels?: Tensor }?];
+    assertObject(options, "options of forward");
     const output = images instanceof Tensor ? await this.#forwardBatch(images, options.labels)
       : wrapped(await this.native.forwardImages(natives(images)));
     return output as ForwardOutput<Network>;
   }
 
   async #forwardBatch(images: Tensor, labels: Tensor | undefined): Promise<DistillerOutput> {
-    const output = await this.native.forward(images.native, labels?.native);
+    const output = await this.native.forward(images.native,
+      labels === undefined ? undefined : nativeTensor(labels, "labels"));
     return {
       studentLogits: Tensor.wrap(output.studentLogits),
       teacherLogits: Tensor.wrap(output.teacherLogits),
@@ -124,7 +126,8 @@ export class Distiller<Network extends Model | Detector = Model> extends NativeO
    */
   async loadStateDict(state: Readonly<StateDict>,
     options: StateDictOptionsInput & { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true, options.names);
+    const { strict, names } = parse(LoadStateDictOptions, options, "state dict options");
+    return this.native.loadStateDict(toEntries(state), strict, names);
   }
 }
 

@@ -2,7 +2,7 @@ import { withSignal } from "./abort.js";
 import { createDetector } from "./create-detector.js";
 import { Detector } from "./detector.js";
 import { createDistiller, type AnyDistiller } from "./distiller.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError, ReviewKdError } from "../errors.js";
 import { createModel, listModels, type Model } from "./model.js";
 import { areDetectors, networkInfo } from "./network.js";
 import { hasBackgroundClass, isDetectorName } from "../config/detector-defaults.js";
@@ -10,7 +10,7 @@ import { NETWORK_ALIASES } from "../config/name-aliases.js";
 import { findByName } from "../config/nearest-name.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import type { NativeNetworkCost } from "../native.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
@@ -41,7 +41,12 @@ const DETECTION = { norm: "frozen", trainableLayers: 3, minSize: null } as const
  * const { teacher } = await explainPair({ ...pair, imageSize: [800, 1216], batchSize: 8 });
  * ```
  */
-export async function explainPair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
+export async function explainPair(options: ExplainPairOptions): Promise<PairExplanation> {
+  assertObject(options, "pair options");
+  return atCall(measurePair(options));
+}
+
+async function measurePair({ signal, ...options }: ExplainPairOptions): Promise<PairExplanation> {
   const pair = parse(PairOptions, options, "pair options");
   const { fusion, midChannels, numClasses, imageSize, batchSize } = withDefaults(pair);
   const create = (name: string): Promise<Model | Detector> =>
@@ -56,7 +61,9 @@ export async function explainPair({ signal, ...options }: ExplainPairOptions): P
   using distiller = await createDistiller<Model | Detector>({ teacher, student, method });
   const parameters = await parametersByStage(distiller);
   const cost = await withSignal({ signal, what: "the explanation" },
-    (stop) => distiller.native.measure(imageSize[0], imageSize[1], batchSize, stop));
+    (stop) => distiller.native.measure(imageSize[0], imageSize[1], batchSize, stop)).catch((error: unknown) => {
+      throw explainSmallBatch(error, imageSize, batchSize);
+    });
 
   const specs = { teacher: teacher.featureSpecs(...cost.inputSize), student: student.featureSpecs(...cost.inputSize) };
   const stages = distiller.matching.stages.map((names, index) => {
@@ -100,6 +107,14 @@ function withDefaults(pair: PairOptions) {
   if (numClasses < 2 && isDetectorName(pair.student) && hasBackgroundClass(pair.student))
     throw tooFew("numClasses", 2, `for ${pair.student}, whose class 0 is the background`, numClasses);
   return { ...pair, imageSize, numClasses, batchSize };
+}
+
+/** The advice of a training, to drop a last batch, is none for a measurement. */
+function explainSmallBatch(error: unknown, [height, width]: readonly number[], batchSize: number): unknown {
+  if (!isReviewKdError(error) || error.code !== "BATCH_TOO_SMALL") return error;
+  return new ReviewKdError("BATCH_TOO_SMALL",
+    `invalid batchSize in pair options: expected at least 2 for images of ${height}×${width}, received ${batchSize}: the smallest map of the pair has a single value per image, over which batch normalization is undefined. Pass batchSize 2 or more, or a larger imageSize (on the command line --batch-size or --image-size).`,
+    { cause: error });
 }
 
 function tooFew(option: string, least: number, reason: string, received: number): ReviewKdError {

@@ -7,7 +7,7 @@ import { unknownName } from "../config/nearest-name.js";
 import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
-import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError, ReviewKdError } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
@@ -17,7 +17,7 @@ import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOp
 import type { ImageInput, SkippedImage } from "./detect.js";
 import { completePreprocessing, type KnownPreprocessing,
   type ModelPreprocessing } from "./classification/preprocessing.js";
-import { Tensor } from "./tensor.js";
+import { nativeTensor, Tensor } from "./tensor.js";
 
 /** A stage's feature map before and after its last activation, `[N, C, H, W]`. */
 export interface StageFeature {
@@ -86,6 +86,10 @@ export class Model extends Network {
   }
 
   override async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
+    return atCall(this.#load(path, options));
+  }
+
+  async #load(path: string, options: LoadOptionsInput): Promise<LoadReport> {
     this.#loadReport = await super.load(path, options);
     const { key } = options;
     const { metadata, classNames, preprocessing } = await readWeightsInfo(path, key === undefined ? {} : { key });
@@ -121,7 +125,7 @@ export class Model extends Network {
     options?: ClassifyOptions): Promise<Prediction[] | Prediction[][]>;
   async classify(images: ImageInput | readonly ImageInput[],
     options: ClassifyOptions = {}): Promise<Prediction[] | Prediction[][]> {
-    return classifyWith(this, images, options);
+    return atCall(classifyWith(this, images, options));
   }
 
   /**
@@ -156,7 +160,8 @@ export class Model extends Network {
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DISPOSED`.
    */
   async forward(images: Tensor, options: z.input<typeof ForwardOptions> = {}): Promise<ModelOutput> {
-    const output = await this.native.forward(images.native, parse(ForwardOptions, options, "forward options"));
+    const output = await this.native.forward(nativeTensor(images, "images"),
+      parse(ForwardOptions, options, "forward options"));
     return {
       logits: Tensor.wrap(output.logits),
       features: output.features.map(({ name, before, after }) => ({ name, before: Tensor.wrap(before),
@@ -181,6 +186,10 @@ export const TRAINING_METADATA = { progress: "fit", config: "config", configHash
  * ```
  */
 export async function createModel(name: string, options: ModelOptionsInput = {}): Promise<Model> {
+  return atCall(newModel(name, options));
+}
+
+async function newModel(name: string, options: ModelOptionsInput): Promise<Model> {
   const { weights, key, strict, ...rest } = parse(ModelOptions, options, "model options");
   if (weights === undefined && key !== undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
@@ -240,7 +249,11 @@ export function listDetectors(): string[] {
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `UNKNOWN_NAME` (a key).
  */
 export async function readWeightsInfo(path: string, options: WeightsChoice = {}): Promise<WeightsInfo> {
-  const info = await addon().readWeightsInfo(await weightsFiles(path), parse(WeightsChoice, options, "options"));
+  return atCall(readInfo(path, parse(WeightsChoice, options, "options")));
+}
+
+async function readInfo(path: string, choice: WeightsChoice): Promise<WeightsInfo> {
+  const info = await addon().readWeightsInfo(await weightsFiles(path), choice);
   return { ...info, classNames: classNamesIn(info.metadata), preprocessing: preprocessingIn(info.metadata),
     detector: await detectorInfoOf(withHome(path), info) };
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { withSignal } from "./abort.js";
-import type { DatasetSplit } from "./dataset.js";
+import { assertSplit, type DatasetSplit } from "./dataset.js";
 import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
@@ -14,7 +14,7 @@ import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { assertObject, parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { NativeObject } from "./native-object.js";
 import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
@@ -30,6 +30,11 @@ const EvaluateOptions = z.strictObject({
   threads: ThreadCount.optional(),
 });
 
+const SaveOptions = z.strictObject({ metadata: z.record(z.string(), z.string()).optional() });
+
+/** @internal Options of loading a state dict. */
+export const LoadStateDictOptions = StateDictOptions.extend({ strict: z.boolean().default(true) });
+
 /** Options of {@link Model.evaluate} and `Session.evaluate`. */
 export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
   readonly signal?: AbortSignal | undefined;
@@ -40,6 +45,7 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 /** @internal */
 export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit,
   options: EvaluateOptions): Promise<Evaluation> {
+  assertSplit(data);
   assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
   const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
@@ -88,6 +94,7 @@ export abstract class Network extends NativeObject<NativeModel> {
 
   /** Number of parameters; `trainable`: of those that a training changes, which a detector limits. */
   parameterCount(options: { trainable?: boolean } = {}): number {
+    assertObject(options, "options of parameterCount");
     return options.trainable === true ? this.#trainableParameters : this.#parameters;
   }
 
@@ -114,7 +121,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    */
   async loadStateDict(state: Readonly<StateDict>,
     options: StateDictOptionsInput & { strict?: boolean } = {}): Promise<LoadReport> {
-    return this.native.loadStateDict(toEntries(state), options.strict ?? true, options.names);
+    const { strict, names } = parse(LoadStateDictOptions, options, "state dict options");
+    return this.native.loadStateDict(toEntries(state), strict, names);
   }
 
   /**
@@ -124,8 +132,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`.
    */
   async save(path: string, options: { metadata?: Readonly<Record<string, string>> } = {}): Promise<void> {
-    await this.native.save(withHome(path), { model: this.name, numClasses: String(this.numClasses),
-      ...options.metadata });
+    const { metadata } = parse(SaveOptions, options, "save options");
+    await this.native.save(withHome(path), { model: this.name, numClasses: String(this.numClasses), ...metadata });
   }
 
   /**
@@ -141,7 +149,8 @@ export abstract class Network extends NativeObject<NativeModel> {
    */
   async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const { strict, key } = parse(LoadOptions, options, "load options");
-    return this.native.load(await weightsFiles(path), strict, key ?? "");
+    const load = async (): Promise<LoadReport> => this.native.load(await weightsFiles(path), strict, key ?? "");
+    return atCall(load());
   }
 
   /**

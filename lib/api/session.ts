@@ -1,11 +1,12 @@
+import { z } from "zod";
 import { withSignal } from "./abort.js";
-import type { AnyBatch, Dataset, DatasetSplit } from "./dataset.js";
-import type { Distiller } from "./distiller.js";
+import { assertDataset, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
+import { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { natives, type Tree } from "./functional/call.js";
 import { Model } from "./model.js";
-import { evaluateWith, type EvaluateOptions } from "./network.js";
+import { evaluateWith, Network, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
 import { NativeObject } from "./native-object.js";
 import { Count, PositiveNumber } from "../config/schemas/common.js";
@@ -30,6 +31,18 @@ export const ORIGIN_KEY = "session.origin";
 export interface SaveCheckpointOptions {
   /** The name under which an existing file at the path is kept. */
   readonly keepAs?: string | undefined;
+}
+
+const Path = z.string().min(1);
+const Metadata = z.record(z.string(), z.string());
+const SaveOptions = z.strictObject({ keepAs: z.string().optional() });
+const LoadCheckpointOptions = z.strictObject({ otherTeacher: z.boolean().default(false) });
+
+/** Checks what is saved before anything is awaited. */
+function parseSave(path: unknown, metadata: unknown, options: unknown): z.output<typeof SaveOptions> {
+  parse(Path, path, "path");
+  parse(Metadata, metadata, "metadata");
+  return parse(SaveOptions, options, "save options");
 }
 
 /** Options of {@link Session.trainEpoch}. */
@@ -112,6 +125,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    * continued. Also what {@link Session.step} throws, and errors from the iterable or decoder of a streamed data set.
    */
   async trainEpoch(data: Dataset, options: TrainEpochOptions): Promise<EpochSummary> {
+    assertDataset(data);
     assertObject(options, "epoch options");
     const { signal, onProgress, ...rest } = options;
     const parsed = parse(EpochOptions, rest, "epoch options");
@@ -177,7 +191,9 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<void> {
-    await this.native.save(withHome(path), await this.#signed(metadata), options.keepAs ?? "");
+    const { keepAs = "" } = parseSave(path, metadata, options);
+    const save = async (): Promise<void> => this.native.save(withHome(path), await this.#signed(metadata), keepAs);
+    return atCall(save());
   }
 
   /**
@@ -189,7 +205,10 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<boolean> {
-    return this.native.saveWithinEpoch(withHome(path), await this.#signed(metadata), options.keepAs ?? "");
+    const { keepAs = "" } = parseSave(path, metadata, options);
+    const save = async (): Promise<boolean> =>
+      this.native.saveWithinEpoch(withHome(path), await this.#signed(metadata), keepAs);
+    return atCall(save());
   }
 
   /**
@@ -204,7 +223,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
-    return this.native.load(withHome(path), options.otherTeacher ?? false);
+    const { otherTeacher } = parse(LoadCheckpointOptions, options, "options of loadCheckpoint");
+    return this.native.load(withHome(parse(Path, path, "path")), otherTeacher);
   }
 
   /** @internal */
@@ -228,6 +248,29 @@ export type SessionTarget<Trained extends Model | Detector = Model | Detector> =
   | { readonly model: Trained; readonly distiller?: never };
 
 /**
+ * The one of both that is given, of the right class.
+ *
+ * @internal
+ * @throws ReviewKdError `INVALID_ARGUMENT`
+ */
+export function assertTarget({ distiller, model }: { readonly distiller?: unknown; readonly model?: unknown },
+  what: string): void {
+  // The types rule these out; plain JavaScript does not.
+  if ((distiller === undefined) === (model === undefined)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid ${what}: expected either a distiller or a model, received both or neither.`);
+  }
+  if (distiller !== undefined && !(distiller instanceof Distiller && NativeObject.isCreated(distiller))) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid distiller in ${what}: expected a Distiller, received ${valueText(distiller)}. Create it with createDistiller.`);
+  }
+  if (model !== undefined && !(model instanceof Network && NativeObject.isCreated(model))) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid model in ${what}: expected a Model or a Detector, received ${valueText(model)}. Create it with createModel or createDetector.`);
+  }
+}
+
+/**
  * Makes a training of a distiller, or of a single network by the losses of its task alone. Defaults of the optimizer
  * are those of `fit`, for detectors and for classifiers, except that a weight decay which is given alone also applies
  * to norms.
@@ -242,16 +285,11 @@ export async function createSession<Trained extends Model | Detector = Model>(
   options: SessionTarget<Trained> & StepOptionsInput,
 ): Promise<Session<Trained>> {
   assertObject(options, "session options");
+  assertTarget(options, "session options");
   const { distiller, model, ...rest } = options;
-  const trained = distiller?.student ?? model;
-  const parsed = parse(StepOptions, withDetectorDefaults(trained?.name, rest), "session options");
-  const target = distiller?.native ?? model?.native;
-  // The type rules out both; plain JavaScript does not.
-  const both = distiller !== undefined && (model as unknown) !== undefined;
-  if (trained === undefined || target === undefined || both) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      "invalid session options: expected either a distiller or a model, received both or neither.");
-  }
+  const trained = (distiller?.student ?? model) as Trained;
+  const parsed = parse(StepOptions, withDetectorDefaults(trained.name, rest), "session options");
+  const { native: target } = distiller ?? trained;
   if ([parsed.precision, parsed.teacherPrecision].includes("bfloat16") && trained.dtype !== "float32") {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`);

@@ -2,20 +2,23 @@ import { ReviewKdError } from "../errors.js";
 import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
 import { NativeObject } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
-import { parse } from "../config/validation.js";
+import { assertAttached, bytesOf, isTypedArray, typedArrayName, type TypedArrayName } from "../config/typed-arrays.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 
 /** Values that {@link Tensor.from} accepts. */
 export type TensorInput = TensorValues | readonly number[];
 
-const DTYPE_OF: readonly (readonly [new(length: number) => TensorValues, DType])[] = [
-  [Float64Array, "float64"],
-  [Float32Array, "float32"],
-  [BigInt64Array, "int64"],
-  [Int32Array, "int64"],
-  [Int16Array, "int64"],
-  [Int8Array, "int64"],
-  [Uint8Array, "uint8"],
-];
+/** The dtype of each class of arrays, which may be of any realm. */
+const DTYPE_OF: ReadonlyMap<unknown, DType> = new Map<TypedArrayName, DType>([
+  ["Float64Array", "float64"],
+  ["Float32Array", "float32"],
+  ["BigInt64Array", "int64"],
+  ["Int32Array", "int64"],
+  ["Int16Array", "int64"],
+  ["Int8Array", "int64"],
+  ["Uint8Array", "uint8"],
+  ["Uint8ClampedArray", "uint8"],
+]);
 
 /** @internal The parts of a tensor, validated as far as possible without creating it. */
 export function tensorParts(
@@ -24,14 +27,31 @@ export function tensorParts(
   options: { dtype?: DType } = {},
 ): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
   const lengths = parse(Shape, shape, "shape");
-  const array = Array.isArray(values) ? Float32Array.from(values as readonly number[]) : (values as TensorValues);
-  const own = DTYPE_OF.find(([type]) => array instanceof type)?.[1];
+  assertObject(options, "tensor options");
+  const array = Array.isArray(values) ? fromNumbers(values) : values as TensorValues;
+  const own = DTYPE_OF.get(typedArrayName(array));
   if (own === undefined) {
     throw new ReviewKdError("DTYPE_MISMATCH",
-      "invalid tensor values: expected a typed array or an array of numbers, received another type.");
+      `invalid tensor values: expected an array of numbers or a ${[...DTYPE_OF.keys()].join(", ")}, received ${valueText(values)}. Convert them, for example with Float32Array.from().`);
   }
-  return { values: array, shape: lengths,
+  assertAttached(array, "tensor values");
+  const isClamped = isTypedArray(array as unknown, "Uint8ClampedArray");
+  return { values: isClamped ? bytesOf(array as Uint8Array) : array, shape: lengths,
     dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
+}
+
+function fromNumbers(values: readonly unknown[]): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let index = 0; index < values.length; ++index) {
+    const value = values[index];
+    if (typeof value !== "number") {
+      const fix = typeof value === "bigint" ? " Pass them as a BigInt64Array." : "";
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid tensor values: values[${index}] is ${valueText(value)}: expected a number.${fix}`);
+    }
+    result[index] = value;
+  }
+  return result;
 }
 
 /**
@@ -101,6 +121,23 @@ export class Tensor extends NativeObject<NativeTensor> {
   }
 }
 
+/**
+ * The native half of a value that must be a Tensor.
+ *
+ * @internal
+ * @throws ReviewKdError `INVALID_ARGUMENT`
+ */
+export function nativeTensor(value: unknown, what: string): NativeTensor {
+  if (value instanceof Tensor) return value.native;
+  const received = valueText(value);
+  const isForeign = received === "a Tensor";
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${what}: expected a Tensor, received ${isForeign ? "one of another copy of this package" : received}. ${
+      isForeign ? "Use one installation, or copy it: `Tensor.from(tensor.toTypedArray(), tensor.shape)`."
+        : "Make one with Tensor.from()."
+    }`);
+}
+
 /** A network's parameters and buffers keyed by their published names, in PyTorch's order. */
 export type StateDict = Record<string, Tensor>;
 
@@ -111,11 +148,6 @@ export function toStateDict(entries: NativeEntries): StateDict {
 
 /** @internal */
 export function toEntries(state: Readonly<StateDict>): NativeEntries {
-  return Object.entries(state).map(([name, tensor]) => {
-    if (!(tensor instanceof Tensor)) {
-      throw new ReviewKdError("INVALID_ARGUMENT",
-        `invalid state dict entry ${name}: expected a Tensor, received another type.`);
-    }
-    return [name, tensor.native];
-  });
+  assertObject(state, "state dict");
+  return Object.entries(state).map(([name, tensor]) => [name, nativeTensor(tensor, `state dict entry ${name}`)]);
 }

@@ -1,8 +1,8 @@
 // The files that `reviewkd detect` writes.
 import { mkdir, open, realpath, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, join, parse } from "node:path";
-import { drawDetections, messageOf, ReviewKdError, toCocoResults, type DetectedImage,
-  type DrawOptions } from "../index.js";
+import { type DetectedImage, drawDetections, type DrawOptions, isReviewKdError, messageOf, ReviewKdError,
+  toCocoResults } from "../index.js";
 import { usageError } from "./errors.js";
 
 /** An entry of `images.json`. */
@@ -106,7 +106,7 @@ export class DetectionFiles {
     try {
       await work();
     } catch (error) {
-      if (error instanceof ReviewKdError) throw error;
+      if (isReviewKdError(error)) throw error;
       for (const name of ["images.json", "detections.json"])
         await rm(this.#temporary(name), { force: true }).catch(() => undefined);
       throw new ReviewKdError("FILE_ACCESS", `cannot write to ${this.directory}: ${messageOf(error)}. ` +

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { asSentence, causedBy, messageOf, ReviewKdError } from "../errors.js";
+import { z } from "zod";
+import { asSentence, atCall, causedBy, messageOf, ReviewKdError } from "../errors.js";
 import { detectorRunDefaults, withDetectorMethodDefaults } from "./detector-defaults.js";
-import { withHome } from "./file-path.js";
+import { filePath } from "./file-path.js";
 import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
 import { presetSettings } from "./preset-settings.js";
 import { DEFAULT_KINDS, RunConfig, type RunConfigInput } from "./schemas/run-config.js";
@@ -23,6 +24,7 @@ const EXTENSIONS = [".yaml", ".yml", ".json"];
  * ```
  */
 export function parseRunConfig(input: RunConfigInput | Settings, what = "the run configuration"): RunConfig {
+  parse(z.string(), what, "name of the configuration");
   const settings = input as Settings;
   if (!isSettings(settings)) return parse(RunConfig, settings, what, "CONFIG_INVALID");
   const task = settings["task"];
@@ -50,6 +52,10 @@ export function parseRunConfig(input: RunConfigInput | Settings, what = "the run
  * ```
  */
 export async function readRunConfig(path: string): Promise<RunConfig> {
+  return atCall(readConfig(path));
+}
+
+async function readConfig(path: string): Promise<RunConfig> {
   return parseRunConfig(await readRunConfigInput(path), path);
 }
 
@@ -59,8 +65,12 @@ export async function readRunConfig(path: string): Promise<RunConfig> {
  *
  * @throws `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_UNSUPPORTED`, `CONFIG_INVALID` (syntax with its line)
  */
-export async function readRunConfigInput(file: string): Promise<Settings> {
-  const path = withHome(file, "path of the configuration file");
+export async function readRunConfigInput(path: string): Promise<Settings> {
+  return atCall(readInput(path));
+}
+
+async function readInput(file: string): Promise<Settings> {
+  const path = parse(filePath("path of a configuration file"), file, "path of a configuration file");
   const extension = extname(path).toLowerCase();
   if (!EXTENSIONS.includes(extension)) {
     const message = `invalid configuration file: expected a name that ends in ${EXTENSIONS.join(", ")}, received ${path}.`;

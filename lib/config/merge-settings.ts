@@ -1,3 +1,5 @@
+import { assertObject } from "./validation.js";
+
 /** Settings before validation: a JSON object. */
 export type Settings = Readonly<Record<string, unknown>>;
 
@@ -16,6 +18,7 @@ const IDENTITIES = ["kind", "name"] as const;
  * ```
  */
 export function mergeSettings(...layers: readonly Settings[]): Settings {
+  for (const [index, layer] of layers.entries()) assertObject(layer, `settings[${index}]`);
   return layers.reduce(mergeTwo, {});
 }
 
@@ -35,9 +38,9 @@ function hasOtherIdentity(lower: Settings, upper: Settings): boolean {
   return IDENTITIES.some((key) => upper[key] !== undefined && lower[key] !== undefined && upper[key] !== lower[key]);
 }
 
-/** Whether `value` is a plain object. */
+/** Whether `value` is a plain object, of any realm: its prototype is the one that all objects of the realm have. */
 export function isSettings(value: unknown): value is Settings {
   if (typeof value !== "object" || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"));
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ReviewKdError } from "../errors.js";
+import { causedBy, isReviewKdError, ReviewKdError } from "../errors.js";
 import { KEY_ALIASES } from "./name-aliases.js";
 import { aliasesOf, listed, listedBriefly, nearestName, normalizedName } from "./nearest-name.js";
 
@@ -36,11 +36,22 @@ interface Hint {
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string,
   code: ParseErrorCode = "INVALID_ARGUMENT", others: readonly string[] = []): z.output<S> {
   const hints = new Map<string, Hint>();
-  const result = schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) });
+  const result = read(() => schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) }), what, code);
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message), others));
   const valid = problems.find((problem) => problem.valid.length > 0)?.valid ?? [];
   throw new ReviewKdError(code, messageFor(problems, what), { valid });
+}
+
+/** Getters and proxies of the caller may throw anything. */
+function read<Result>(work: () => Result, what: string, code: ParseErrorCode): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (isReviewKdError(error)) throw error;
+    throw causedBy(code, `invalid ${what}: expected values that can be read, received one that throws`, error,
+      "Pass plain data.");
+  }
 }
 
 /** @throws `INVALID_ARGUMENT` unless a value, of which fields are read before it is parsed, is an object. */
@@ -205,11 +216,23 @@ export function valueText(value: unknown): string {
 
 function objectText(value: object | null): string {
   if (value === null) return "null";
-  if (Array.isArray(value)) return `an array of ${value.length} elements`;
-  const name = (Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name;
+  const name = classNameOf(value);
+  if (name === "Array") return `an array of ${(value as readonly unknown[]).length} elements`;
   if (name === undefined || name === "Object" || name === "") return "an object";
   return ArrayBuffer.isView(value) && "length" in value ? `${withArticle(name)} of ${String(value.length)} elements`
     : withArticle(name);
+}
+
+/** The name of a value's class, whatever its class and its proxy do when it is read. */
+function classNameOf(value: object): string | undefined {
+  try {
+    if (Array.isArray(value)) return "Array";
+    const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } } | null)?.constructor
+      ?.name;
+    return typeof name === "string" ? name : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function withArticle(name: string): string {

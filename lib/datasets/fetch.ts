@@ -3,9 +3,9 @@ import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { FetchOptions, type FetchKind } from "../config/schemas/data.js";
-import { parse } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { download, DownloadError, type DownloadProgress } from "./download.js";
 
 /** An archive that can be fetched. */
@@ -57,6 +57,11 @@ export interface FetchDatasetOptions extends FetchOptions {
  * ```
  */
 export async function fetchDataset(options: FetchDatasetOptions): Promise<string> {
+  return atCall(fetchKind(options));
+}
+
+async function fetchKind(options: FetchDatasetOptions): Promise<string> {
+  assertObject(options, "fetch options");
   const { signal, onProgress, ...rest } = options;
   const { kind, directory, url } = parse(FetchOptions, rest, "fetch options");
   const archive = ARCHIVES[kind];
@@ -126,7 +131,7 @@ async function unpack(path: string, target: string, archive: Archive, signal: Ab
 }
 
 function explain(error: unknown, archive: Archive, path: string, signal: AbortSignal | undefined): unknown {
-  if (error instanceof ReviewKdError) return error;
+  if (isReviewKdError(error)) return error;
   if (signal?.aborted === true) {
     return new ReviewKdError("ABORTED",
       `the download of ${archive.url} was stopped. The next one resumes where it ended.`, { cause: error });

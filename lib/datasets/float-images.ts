@@ -1,4 +1,5 @@
 import type { Normalization } from "../config/schemas/data.js";
+import { isTypedArray } from "../config/typed-arrays.js";
 import { ReviewKdError } from "../errors.js";
 
 /** Values that are looked at, evenly spaced: enough, because half of those of normalized images are below 0. */
@@ -21,9 +22,9 @@ function isIdentity({ mean, std }: Normalization): boolean {
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`, unless the normalization says that they are meant as they are.
  */
-export function assertNormalized(name: string, images: Uint8Array | Float32Array,
+export function assertNormalized(name: string, images: Uint8Array | Uint8ClampedArray | Float32Array,
   normalization: Normalization | undefined): void {
-  if (!(images instanceof Float32Array) || (normalization !== undefined && isIdentity(normalization))) return;
+  if (!isTypedArray(images, "Float32Array") || (normalization !== undefined && isIdentity(normalization))) return;
   let largest = 0;
   const step = Math.max(1, images.length / SAMPLES);
   for (let at = 0; at < images.length; at += step) {

@@ -2,9 +2,11 @@ import { z } from "zod";
 import { throwIfAborted } from "../api/abort.js";
 import { Dataset, type Batch, type DatasetParts, type DetectionBatch } from "../api/dataset.js";
 import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSourceInput, type ImageFolderSource,
-  type IdxSource, type LabelledSourceInput, type LoadProgress, SplitName, type StreamSource } from "../config/schemas/data.js";
+  type IdxSource, type LabelledSourceInput, type LoadProgress, SplitName,
+  type StreamSource } from "../config/schemas/data.js";
+import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
 import { assertObject, parse } from "../config/validation.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { resizedSide } from "../images/center-crop.js";
@@ -13,6 +15,7 @@ import { idxImageSize, readIdxFiles } from "./idx-files.js";
 import type { ListingOptions } from "./folder-listing.js";
 import { openImageFolder } from "./image-folder.js";
 import { StoredImages } from "./stored-images.js";
+import { isNative, toNativeLabels } from "./labels.js";
 import { openStream } from "./stream.js";
 import type { StreamedImages } from "./streamed-images.js";
 
@@ -48,8 +51,8 @@ function storedDataset(native: NativeDataset, about: Pick<DatasetParts, "resizeS
 
 async function folderDataset(source: ImageFolderSource, options: ListingOptions): Promise<Dataset> {
   const { classNames, train, test, broken, notices } = await openImageFolder(source, options);
-  return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken,
-    notices, resizeSize: resizedSide(source.imageSize) }, train, test);
+  return streamedDataset({ kind: source.kind, numClasses: classNames.length, classNames, brokenImages: broken, notices,
+    resizeSize: resizedSide(source.imageSize) }, train, test);
 }
 
 function streamDataset(source: StreamSource): Dataset {
@@ -81,17 +84,25 @@ async function idxDataset(source: IdxSource): Promise<Dataset> {
   return storedDataset(native, { resizeSize: Math.min(...idxImageSize(files.test.images)) });
 }
 
-/** Converts labels to the form that the addon takes, and validates what depends on several fields. */
-function nativeSplit(name: string, split: ArraySplit,
-  imageValues: number): { images: ArraySplit["images"]; labels: BigInt64Array } {
-  const count = split.labels.length;
-  if (split.images.length !== count * imageValues) {
-    throw new ReviewKdError("SHAPE_MISMATCH",
-      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}), received ${split.images.length}.`);
+/** Converts a split to the form that the addon takes, and validates what depends on several fields. */
+function nativeSplit(name: string, { images, labels }: ArraySplit, imageValues: number,
+  numClasses: number): { images: Uint8Array | Float32Array; labels: BigInt64Array } {
+  for (const [field, array] of Object.entries({ images, labels })) {
+    if (ArrayBuffer.isView(array)) assertAttached(array, `${name}.${field}`);
   }
-  const { labels } = split;
-  return { images: split.images,
-    labels: labels instanceof BigInt64Array ? labels : BigInt64Array.from(Array.from(labels), BigInt) };
+  const count = labels.length;
+  if (count === 0 && images.length === 0) {
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid ${name}: expected at least one image with its label, received none. Fill images and labels first.`);
+  }
+  if (images.length !== count * imageValues) {
+    const whole = images.length / imageValues;
+    const held = Number.isInteger(whole) ? `, which are ${whole} images` : "";
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid ${name}.images: expected ${count * imageValues} values (${count} images of ${imageValues}, one for each label), received ${images.length}${held}.`);
+  }
+  return { images: isTypedArray(images, "Float32Array") ? images : bytesOf(images), labels: isNative(labels) ? labels
+    : toNativeLabels(labels, `labels of ${name}`, (index) => `${name}.labels[${index}]`, numClasses) };
 }
 
 /**
@@ -119,6 +130,10 @@ export function loadDataset(source: DetectionSourceInput,
 export function loadDataset(source: LabelledSourceInput, options?: LoadDatasetOptions): Promise<Dataset<Batch>>;
 export function loadDataset(source: DataSourceInput, options?: LoadDatasetOptions): Promise<Dataset>;
 export async function loadDataset(source: DataSourceInput, options: LoadDatasetOptions = {}): Promise<Dataset> {
+  return atCall(openDataset(source, options));
+}
+
+async function openDataset(source: DataSourceInput, options: LoadDatasetOptions): Promise<Dataset> {
   const parsed = parse(DataSource, source, "data source");
   assertObject(options, "options of loadDataset");
   throwIfAborted(options.signal, "loading the data set");
@@ -145,11 +160,12 @@ export async function loadDataset(source: DataSourceInput, options: LoadDatasetO
     case "idx":
       return idxDataset(parsed);
     case "arrays": {
+      const { numClasses } = parsed;
       assertNormalized("train.images", parsed.train.images, parsed.normalization);
       assertNormalized("test.images", parsed.test.images, parsed.normalization);
       const imageValues = 3 * parsed.height * parsed.width;
-      const [train, test] = [nativeSplit("train", parsed.train, imageValues),
-        nativeSplit("test", parsed.test, imageValues)];
+      const [train, test] = [nativeSplit("train", parsed.train, imageValues, numClasses),
+        nativeSplit("test", parsed.test, imageValues, numClasses)];
       return storedDataset(await addon().loadDataset({ ...parsed, train, test }));
     }
     default:

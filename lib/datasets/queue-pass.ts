@@ -1,5 +1,6 @@
 import type { PassWork } from "../api/split-images.js";
 import type { NativeBatchQueue } from "../native.js";
+import { isError, withFramesOf } from "../errors.js";
 import { Feed, type Put } from "./feed.js";
 
 /** Maximum number of complete batches queued for the trainer. */
@@ -26,7 +27,9 @@ export class QueuePass<Item> implements AsyncDisposable {
 
   /** The producer's own error, if it caused this one. */
   errorOf(error: unknown): unknown {
-    return this.#feed.failure === undefined ? error : this.#feed.failure.error;
+    const { failure } = this.#feed;
+    if (failure === undefined) return error;
+    return isError(error) ? withFramesOf(error, failure.error) : failure.error;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, isAbsolute, join } from "node:path";
 import type { DataNoticeKind, SplitName } from "../config/schemas/data.js";
-import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../errors.js";
 import type { DataNotices } from "../images/data-notices.js";
 import { typeByName } from "../images/image-types.js";
 import { isHidden, sortedNames, unopenableIn } from "../images/walk-images.js";
@@ -143,7 +143,7 @@ export async function withFolderErrors<T>(folder: string, work: () => Promise<T>
   try {
     return await work();
   } catch (error) {
-    if (error instanceof ReviewKdError) throw error;
+    if (isReviewKdError(error)) throw error;
     const statement = `cannot read the image folder ${folder}${isAbsolute(folder) ? "" : ` in ${process.cwd()}`}`;
     throw isMissing(error)
       ? causedBy("FILE_NOT_FOUND", statement, error, `Pass a folder with the images as ${LAYOUT}.`)

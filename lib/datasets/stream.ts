@@ -1,9 +1,11 @@
 import { ReviewKdError } from "../errors.js";
 import type { Normalization, StreamSource } from "../config/schemas/data.js";
 import type { StreamItem, StreamIterable, StreamPass, StreamPixels, StreamSplit } from "../config/schemas/stream.js";
+import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
 import { valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
 import { assertNormalized } from "./float-images.js";
+import { isLabelList, toNativeLabels } from "./labels.js";
 import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
 
@@ -17,7 +19,7 @@ export function openStream(source: StreamSource, split: "train" | "test"): Strea
     ...images,
     layout: source.layout === "chw" ? "planes" : "interleaved",
     produce: (pass) =>
-      produce({ items, size, limited: size < samples, imageValues: 3 * height * width, pass,
+      produce({ items, size, limited: size < samples, imageValues: 3 * height * width, numClasses, pass,
         normalization: source.normalization }),
   });
 }
@@ -29,6 +31,7 @@ interface Production {
   readonly limited: boolean;
   readonly imageValues: number;
   readonly normalization: Normalization | undefined;
+  readonly numClasses: number;
   readonly pass: StreamPass;
 }
 
@@ -42,7 +45,7 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
   let held: ImageBlock | undefined;
   let isFirst = true;
   for await (const item of untilAborted(made ? iterable(items(pass)) : items, pass.signal)) {
-    const block = blockOf(item, imageValues, position);
+    const block = blockOf(item, production, position);
     if (isFirst) assertNormalized(`image ${position} of a stream`, block.values, production.normalization);
     isFirst = false;
     const end = position + block.labels.length;
@@ -81,21 +84,25 @@ function wrongCount(pass: StreamPass, size: number, received: string): ReviewKdE
 }
 
 /** Converts an item to the form that native code takes. */
-function blockOf(item: StreamItem, imageValues: number, position: number): ImageBlock {
+function blockOf(item: StreamItem, { imageValues, numClasses }: Production, position: number): ImageBlock {
   const { images, labels } = partsOf(item, position);
-  const values = images instanceof Uint8ClampedArray ? new Uint8Array(images.buffer, images.byteOffset, images.length)
-    : images;
-  if (!(values instanceof Uint8Array || values instanceof Float32Array)) {
+  if (!isTypedArray(images, "Uint8Array", "Uint8ClampedArray", "Float32Array")) {
     throw new ReviewKdError("DTYPE_MISMATCH",
-      `invalid image ${position} of a stream: expected a Uint8Array or Float32Array, received ${valueText(values)}.`);
+      `invalid image ${position} of a stream: expected a Uint8Array, Uint8ClampedArray or Float32Array, received ${valueText(images)}.`);
   }
+  if (!isLabelList(labels)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid labels from image ${position} of a stream: expected an array or typed array of class indices, received ${valueText(labels)}.`);
+  }
+  assertAttached(images, `image ${position} of a stream`);
+  const values = isTypedArray(images, "Float32Array") ? images : bytesOf(images);
   if (labels.length === 0 || values.length !== labels.length * imageValues) {
     throw new ReviewKdError("SHAPE_MISMATCH",
       `invalid image ${position} of a stream: expected ${Math.max(1, labels.length) * imageValues} values ` +
         `(${labels.length} labels, ${imageValues} values per image), received ${values.length}.`);
   }
-  return { values, labels: labels instanceof BigInt64Array ? labels
-    : BigInt64Array.from(Array.from(labels, (label) => labelOf(label, position))) };
+  const place = (index: number): string => "labels" in item ? `labels[${index}]` : "label";
+  return { values, labels: toNativeLabels(labels, `label of image ${position} of a stream`, place, numClasses) };
 }
 
 function partsOf(item: StreamItem, position: number): { images: StreamPixels; labels: ArrayLike<number | bigint> } {
@@ -107,12 +114,6 @@ function partsOf(item: StreamItem, position: number): { images: StreamPixels; la
   }
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid item at image ${position} of a stream: expected { image, label } or { images, labels }, received ${valueText(value)}.`);
-}
-
-function labelOf(label: number | bigint, position: number): bigint {
-  if (typeof label === "bigint" || Number.isSafeInteger(label)) return BigInt(label);
-  throw new ReviewKdError("LABEL_OUT_OF_RANGE",
-    `invalid label of image ${position} of a stream: expected an integer, received ${valueText(label)}.`);
 }
 
 function part({ values, labels }: ImageBlock, imageValues: number, first: number, last: number): ImageBlock {

@@ -1,6 +1,6 @@
 import { ReviewKdError } from "../errors.js";
 import type { Detections } from "../api/detector.js";
-import { Tensor } from "../api/tensor.js";
+import { nativeTensor, Tensor } from "../api/tensor.js";
 import { assertObject, valueText } from "../config/validation.js";
 
 /** A detection as plain numbers. */
@@ -47,7 +47,11 @@ export function assertDetections(detections: unknown): asserts detections is Det
   assertObject(detections, "detections");
   for (const name of ["boxes", "scores", "labels", "masks"]) {
     const value = (detections as Record<string, unknown>)[name];
-    if (value instanceof Tensor || (name === "masks" && value === undefined)) continue;
+    if (name === "masks" && value === undefined) continue;
+    if (value instanceof Tensor) {
+      nativeTensor(value, `${name} of detections`);
+      continue;
+    }
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid ${name} of detections: expected a Tensor of this process, received ${valueText(value)}. Pass what detect() returns; copy a worker's tensors by \`Tensor.from(await tensor.toTypedArray(), tensor.shape)\`.`);
   }

@@ -3,8 +3,9 @@ import { z } from "zod";
 import type { Detections } from "../api/detector.js";
 import { FilePath } from "../config/file-path.js";
 import { Exif } from "../config/schemas/common.js";
+import { assertAttached, bytesOf, typedArray, unshared } from "../config/typed-arrays.js";
 import { parse } from "../config/validation.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
 import { loadSharp, type Sharp } from "../images/load-sharp.js";
 import { detectedObjects, type DetectedObject } from "./detected-objects.js";
@@ -55,8 +56,15 @@ const BASELINE = 0.36;
  */
 export async function drawDetections(image: string | Uint8Array, detections: Detections,
   options: DrawOptions = {}): Promise<Uint8Array> {
+  return atCall(drawObjects(image, detections, options));
+}
+
+async function drawObjects(image: string | Uint8Array, detections: Detections,
+  options: DrawOptions): Promise<Uint8Array> {
   const { classNames, format, exif } = parse(DrawOptions, options, "draw options");
-  const source = parse(z.union([FilePath, z.instanceof(Uint8Array)]), image, "image");
+  const given = parse(z.union([FilePath, typedArray("Uint8Array")]), image, "image");
+  if (typeof given !== "string") assertAttached(given, "image");
+  const source = typeof given === "string" ? given : unshared(bytesOf(given));
   const objects = detectedObjects(detections);
   if (objects.length > MOST_DETECTIONS) {
     throw new ReviewKdError("INVALID_ARGUMENT",

@@ -3,7 +3,7 @@ import { Tensor } from "../api/tensor.js";
 import { DetectionEvaluationOptions, type CocoCategoryScore, type CocoStats, type VocCategoryScore,
   type VocStats } from "../config/schemas/detection/evaluation.js";
 import { assertObject, parse } from "../config/validation.js";
-import { isReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError } from "../errors.js";
 import { addon, type NativeDetectionEvaluation, type NativeDetectionScores } from "../native.js";
 import { AnnotationReader, CategoryReader, DetectionReader, ImageReader, type Known } from "./coco-readers.js";
 import { CocoSource } from "./coco-source.js";
@@ -70,6 +70,10 @@ export async function evaluateDetections(
 ): Promise<CocoEvaluation>;
 export async function evaluateDetections(options: EvaluateDetectionsOptions): Promise<CocoEvaluation | VocEvaluation>;
 export async function evaluateDetections(input: EvaluateDetectionsOptions): Promise<CocoEvaluation | VocEvaluation> {
+  return atCall(compare(input));
+}
+
+async function compare(input: EvaluateDetectionsOptions): Promise<CocoEvaluation | VocEvaluation> {
   assertObject(input, "evaluation options");
   const { groundTruth, detections, signal, ...rest } = input;
   const options = parse(DetectionEvaluationOptions, rest, "evaluation options");

@@ -1,9 +1,13 @@
 // Masks as COCO stores them: runs, column by column. Functions of `masks` in the package's index.
-import { Tensor } from "../api/tensor.js";
-import { valueText } from "../config/validation.js";
+import { z } from "zod";
+import { nativeTensor, Tensor } from "../api/tensor.js";
+import { parse, valueText } from "../config/validation.js";
 import type { Rle } from "../config/schemas/detection/evaluation.js";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeMask, type NativeTensor } from "../native.js";
+
+const EncodeOptions = z.strictObject({ compressed: z.boolean().default(true) });
+const MergeOptions = z.strictObject({ intersect: z.boolean().default(false) });
 
 /**
  * Encodes a mask.
@@ -16,7 +20,8 @@ import { addon, type NativeMask, type NativeTensor } from "../native.js";
  * const rle = await masks.encode(Tensor.from(Uint8Array.of(0, 1, 1, 1), [2, 2])); // { size: [2, 2], counts: "13" }
  * ```
  */
-export async function encode(mask: Tensor, { compressed = true }: { compressed?: boolean } = {}): Promise<Rle> {
+export async function encode(mask: Tensor, options: { compressed?: boolean } = {}): Promise<Rle> {
+  const { compressed } = parse(EncodeOptions, options, "options of encode");
   return toRle(await addon().encodeMask(tensorOf(mask, "mask"), compressed));
 }
 
@@ -27,7 +32,8 @@ export async function encode(mask: Tensor, { compressed = true }: { compressed?:
  * @param options - as for {@link encode}.
  * @throws ReviewKdError `DTYPE_MISMATCH`, `SHAPE_MISMATCH`, `DISPOSED`, `INVALID_ARGUMENT`.
  */
-export async function encodeAll(masks: Tensor, { compressed = true }: { compressed?: boolean } = {}): Promise<Rle[]> {
+export async function encodeAll(masks: Tensor, options: { compressed?: boolean } = {}): Promise<Rle[]> {
+  const { compressed } = parse(EncodeOptions, options, "options of encodeAll");
   return (await addon().encodeMasks(tensorOf(masks, "masks"), compressed)).map(toRle);
 }
 
@@ -99,7 +105,8 @@ export async function fromBox(box: readonly number[], height: number, width: num
  *
  * @throws ReviewKdError `SHAPE_MISMATCH` unless all have one size, `INVALID_ARGUMENT`.
  */
-export async function merge(rles: readonly Rle[], { intersect = false }: { intersect?: boolean } = {}): Promise<Rle> {
+export async function merge(rles: readonly Rle[], options: { intersect?: boolean } = {}): Promise<Rle> {
+  const { intersect } = parse(MergeOptions, options, "options of merge");
   return toRle(await addon().mergeMasks(toNatives(rles, "masks"), intersect));
 }
 
@@ -138,7 +145,7 @@ function invalid(what: string, expected: string, received: unknown): ReviewKdErr
 
 function listOf(value: unknown, what: string): readonly unknown[] {
   if (!Array.isArray(value)) throw invalid(what, "an array", value);
-  return value;
+  return Array.from(value as readonly unknown[]);
 }
 
 function numbersOf(value: unknown, what: string): Float64Array {
@@ -153,8 +160,7 @@ function crowdsOf(crowd: unknown): Uint8Array {
 }
 
 function tensorOf(tensor: unknown, what: string): NativeTensor {
-  if (!(tensor instanceof Tensor)) throw invalid(what, "a Tensor", tensor);
-  return tensor.native;
+  return nativeTensor(tensor, what);
 }
 
 function toNatives(rles: unknown, what: string): NativeMask[] {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { assertDataSuits } from "../api/data-suits.js";
-import type { Dataset } from "../api/dataset.js";
+import { assertDataset, type Dataset } from "../api/dataset.js";
 import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
 import { DETECTOR_TRAINING, isDetectorName } from "../config/detector-defaults.js";
@@ -12,8 +12,8 @@ import { assertPreset, scaledTraining } from "../config/preset-settings.js";
 import { findPreset, type PresetName } from "../config/presets/index.js";
 import { NonNegativeNumber } from "../config/schemas/common.js";
 import { TrainingOptions, type TrainingOptionsInput, withEnd } from "../config/schemas/training.js";
-import type { SessionTarget } from "../api/session.js";
-import { parse } from "../config/validation.js";
+import { assertTarget, type SessionTarget } from "../api/session.js";
+import { assertObject, parse } from "../config/validation.js";
 import { assertWeights } from "./assert-weights.js";
 import { trainingLength, type TrainingLength } from "./training-length.js";
 
@@ -61,6 +61,9 @@ const SETTING_KEYS: readonly string[] = Object.keys(
       0
     >,
 );
+/** Options without a schema elsewhere. */
+const OtherOptions = z.strictObject({ runDirectory: z.string().min(1), resume: z.boolean(), override: z.boolean(),
+  forceUnlock: z.boolean(), fallbackDirectory: z.string().min(1) }).partial();
 
 /** Options of `fit`. */
 export type FitOptions = SessionTarget & FitSettings & TrainingOptionsInput;
@@ -78,6 +81,7 @@ export interface FitPlan extends FitSettings {
 
 /** @throws `INVALID_ARGUMENT`, `UNKNOWN_NAME` */
 export function planFit(options: FitOptions): FitPlan {
+  assertObject(options, "fit options");
   const { distiller, model, data, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS, preset,
     linearScaling = false, evaluateTeacher = true, signal, config, runDirectory: run, fallbackDirectory: fallback,
     ...explicit } = options;
@@ -95,11 +99,9 @@ export function planFit(options: FitOptions): FitPlan {
       "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
   }
   parse(z.array(NonNegativeNumber), retryDelaysMs, "retryDelaysMs");
-  // The type rules out both; plain JavaScript does not.
-  if ((distiller === undefined) === ((model as unknown) === undefined)) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      "invalid fit options: expected either a distiller or a model, received both or neither.");
-  }
+  parse(OtherOptions, { runDirectory, resume, override, forceUnlock, fallbackDirectory }, "fit options");
+  assertTarget({ distiller, model }, "fit options");
+  assertDataset(data);
   const trained = (distiller?.student ?? model) as Model | Detector;
   assertDataSuits(trained.name, data.kind, data.train.images.content);
   if (distiller !== undefined) assertWeights(distiller);

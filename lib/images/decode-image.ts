@@ -1,5 +1,5 @@
 import type { Exif } from "../config/schemas/common.js";
-import { asSentence, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { Sharp } from "./load-sharp.js";
 import { opaqueGif } from "./opaque-gif.js";
 import { isUnread, readImageFile, remedyOf } from "./read-image-file.js";
@@ -88,7 +88,7 @@ export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif
   try {
     return await decode(sharp, encoded, { name, exif, check });
   } catch (error) {
-    if (error instanceof ReviewKdError) throw error;
+    if (isReviewKdError(error)) throw error;
     throw new ReviewKdError("FILE_CORRUPT",
       `cannot decode the image ${name}: ${asSentence(messageOf(error))} Replace the file.`, { cause: error });
   }

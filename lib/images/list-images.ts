@@ -4,7 +4,7 @@ import { z } from "zod";
 import { FilePath } from "../config/file-path.js";
 import type { DataNotice } from "../config/schemas/data.js";
 import { assertObject, parse } from "../config/validation.js";
-import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { atCall, causedBy, isMissing, ReviewKdError } from "../errors.js";
 import { DataNotices } from "./data-notices.js";
 import { PROPOSED_TYPES } from "./image-types.js";
 import { walkImages } from "./walk-images.js";
@@ -31,6 +31,10 @@ export interface ListImagesOptions {
  */
 export async function listImages(source: string | readonly string[],
   options: ListImagesOptions = {}): Promise<string[]> {
+  return atCall(imagesOf(source, options));
+}
+
+async function imagesOf(source: string | readonly string[], options: ListImagesOptions): Promise<string[]> {
   const parsed = parse(Source, source, "source of images");
   assertObject(options, "options of listImages");
   const notices = new DataNotices();

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ReviewKdError } from "../errors.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { cacheEntry, cudaEntry, markComplete, platformName } from "./cache.js";
 import { inspectLibTorch } from "./libtorch-directory.js";
 import { attempt, readEntry, searchLibTorch, type LocatedLibTorch } from "./locate.js";
@@ -60,7 +60,7 @@ async function fetchCpuBuild(context: InstallContext, pins: Pins,
     return directory;
   } catch (error) {
     // Optional: if the network is down, the download of the pinned wheel reports it.
-    if (error instanceof ReviewKdError && error.code === "DOWNLOAD_FAILED") return undefined;
+    if (isReviewKdError(error) && error.code === "DOWNLOAD_FAILED") return undefined;
     throw error;
   } finally {
     await rm(staging, { recursive: true, force: true });

@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { assertObject, valueText } from "../config/validation.js";
+import { atCall, messageOf, ReviewKdError } from "../errors.js";
 import { cudaLibTorchDirectory } from "./cache.js";
 import { installedCudaLibTorches, readLibTorch } from "./libtorch-directory.js";
 
@@ -28,7 +29,14 @@ export interface InstalledLibTorch {
  * (disk full, cache not writable), `CUDA_UNAVAILABLE` (no CUDA build for this platform).
  */
 export async function installCudaLibTorch(
-  { onProgress }: { readonly onProgress?: ((line: string) => void) | undefined } = {},
+  options: { readonly onProgress?: ((line: string) => void) | undefined } = {},
+): Promise<string> {
+  assertObject(options, "options of installCudaLibTorch");
+  return atCall(install(options));
+}
+
+async function install(
+  { onProgress }: { readonly onProgress?: ((line: string) => void) | undefined },
 ): Promise<string> {
   // Loaded on demand: programs that install nothing need neither these modules nor the exit handlers that
   // proper-lockfile adds to the process.
@@ -60,6 +68,14 @@ export async function listLibTorches(): Promise<InstalledLibTorch[]> {
  * @throws ReviewKdError `UNKNOWN_NAME`, `FILE_ACCESS`.
  */
 export async function removeLibTorch(name: string): Promise<number> {
+  return atCall(remove(name));
+}
+
+async function remove(name: string): Promise<number> {
+  if (typeof name !== "string") {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid libtorch: expected a name, received ${valueText(name)}. List them with \`reviewkd libtorch list\`.`);
+  }
   const installed = await listLibTorches();
   const found = installed.find((build) => build.name === name);
   const valid = installed.map((build) => build.name);

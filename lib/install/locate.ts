@@ -1,7 +1,7 @@
 // Searches for a libtorch to build with: REVIEWKD_LIBTORCH, the torch of the active python3, the package's cache.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { ReviewKdError } from "../errors.js";
+import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { cacheEntry, checkEntry, platformName } from "./cache.js";
 import { inspectLibTorch, type LibTorch } from "./libtorch-directory.js";
 import { defaultPins, type Pins } from "./pins.js";
@@ -62,7 +62,7 @@ export function attempt<T>(work: () => T, notes: string[]): T | undefined {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof ReviewKdError)) throw error;
+    if (!isReviewKdError(error)) throw error;
     notes.push(`${error.code}: ${error.message}`);
     return undefined;
   }

@@ -7,7 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { openPromise, type Entry, type ZipFile } from "yauzl";
-import { messageOf, ReviewKdError } from "../errors.js";
+import { isError, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { cacheRoot } from "./cache.js";
 import { withFileLock } from "./file-lock.js";
 import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
@@ -50,7 +50,7 @@ export async function withEntryLock<T>({ env, progress }: InstallContext, entry:
     });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (error instanceof ReviewKdError) throw error;
+    if (isReviewKdError(error)) throw error;
     if (code === "ENOSPC") throw diskFull(entry);
     if (!["EACCES", "EROFS", "EPERM", "ENOTDIR", "EEXIST"].includes(code ?? "")) throw error;
     throw new ReviewKdError("FILE_ACCESS",
@@ -145,7 +145,7 @@ async function eachEntry(wheel: string, work: (zip: ZipFile, entry: Entry) => Pr
     for await (const entry of zip.eachEntry()) await work(zip, entry);
   } catch (error) {
     // Errors of the file system have a code.
-    if (error instanceof Error && "code" in error && !/^Z_/.test(String(error.code))) throw error;
+    if (isError(error) && "code" in error && !/^Z_/.test(String(error.code))) throw error;
     throw corrupt(wheel, messageOf(error), error);
   }
 }

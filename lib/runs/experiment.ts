@@ -66,7 +66,8 @@ function* weightsNotices(role: NetworkRole, { weights, backboneWeights }: Networ
   { loadReport }: Model | Detector): Generator<FitEvent, void, void> {
   const path = weights ?? backboneWeights;
   if (path === undefined || loadReport === null) return;
-  for (const line of loadNotices(loadReport)) yield { type: "notice", topic: "weights", message: `${role} ${path}: ${line}` };
+  for (const line of loadNotices(loadReport))
+    yield { type: "notice", topic: "weights", message: `${role} ${path}: ${line}` };
 }
 
 /** Loads the data, and yields events about it. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { z } from "zod";
 import { DETECTOR_METADATA } from "../api/detector-file.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEYS } from "../api/metadata.js";
 import { readWeightsInfo } from "../api/model.js";
@@ -10,6 +11,7 @@ import { convertWeights, inspectWeights } from "../weights/weights.js";
 import { exists } from "./directory-files.js";
 import { runFile } from "./run-directory.js";
 import { readRunPosition } from "./run-state.js";
+import { atCall } from "../errors.js";
 
 /**
  * Writes only the trained network of a run directory, without teacher, review modules and optimizer.
@@ -25,6 +27,12 @@ import { readRunPosition } from "./run-state.js";
  */
 export async function exportStudent(runDirectory: string, path?: string,
   options: ExportOptionsInput = {}): Promise<string> {
+  return atCall(exportBest(runDirectory, path, options));
+}
+
+async function exportBest(runDirectory: string, path: string | undefined,
+  options: ExportOptionsInput): Promise<string> {
+  parse(z.string().min(1), runDirectory, "run directory");
   const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
   const directory = withHome(runDirectory, "run directory");
   const from = runFile(directory, checkpoint);

@@ -1,4 +1,9 @@
+import { z } from "zod";
+import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
+
+/** Results may be infinite or no numbers. */
+const Values = z.array(z.custom<number>((value) => typeof value === "number", { error: "a number" }));
 
 /**
  * Mean and sample standard deviation; the deviation of a single value is `null`.
@@ -11,8 +16,9 @@ import { ReviewKdError } from "../errors.js";
  * ```
  */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  if (values.length === 0)
+  if (Array.isArray(values) && values.length === 0)
     throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
+  parse(Values, values, "values for a mean");
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { detectorRunDefaults, isDetectorName, withDetectorMethodDefaults } from "../config/detector-defaults.js";
 import { presetSettings } from "../config/preset-settings.js";
 import { isSettings, mergeSettings, type Settings } from "../config/merge-settings.js";
@@ -25,9 +26,11 @@ const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = 
  * { name: "resnet20" } }); ```
  */
 export function parseStudyConfig(input: StudyConfigInput | Settings, what = "the study's configuration"): StudyConfig {
+  parse(z.string(), what, "name of the configuration");
   const settings = input as Settings;
   const kind = isSettings(settings) ? settings["kind"] : undefined;
-  if (typeof kind !== "string" || !(kind in METHOD_KEYS)) return parse(StudyConfig, settings, what, "CONFIG_INVALID");
+  if (typeof kind !== "string" || !Object.hasOwn(METHOD_KEYS, kind))
+    return parse(StudyConfig, settings, what, "CONFIG_INVALID");
   const preset = fromPreset(kind as StudyKind, settings, what);
   const { teacher, student } = mergeSettings(preset, settings);
   const name = isSettings(student) ? student["name"] : undefined;

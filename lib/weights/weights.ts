@@ -9,7 +9,7 @@ import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorF
 import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
 
 type Metadata = Record<string, string>;
@@ -28,6 +28,10 @@ const SESSION_PREFIX = "session.";
  * ```
  */
 export async function inspectWeights(path: string, options: WeightsChoice = {}): Promise<WeightsInspection> {
+  return atCall(inspect(path, options));
+}
+
+async function inspect(path: string, options: WeightsChoice): Promise<WeightsInspection> {
   const choice = parse(WeightsChoice, options, "options");
   const info = await readWeightsInfo(path, choice);
   const files = await weightsFiles(path);
@@ -80,6 +84,10 @@ function builtSwitches({ kind, flavor, switches, numClasses }: DetectorFileInfo)
  */
 export async function readStateDict(path: string,
   options: WeightsChoice = {}): Promise<{ state: StateDict; metadata: Metadata }> {
+  return atCall(read(path, options));
+}
+
+async function read(path: string, options: WeightsChoice): Promise<{ state: StateDict; metadata: Metadata }> {
   const { entries, metadata } = await addon().readStateDict(await weightsFiles(path),
     parse(WeightsChoice, options, "options"));
   return { state: toStateDict(entries), metadata };
@@ -97,6 +105,10 @@ export async function readStateDict(path: string,
  */
 export async function writeStateDict(path: string, state: Readonly<StateDict>,
   metadata: Readonly<Metadata> = {}): Promise<void> {
+  return atCall(write(path, state, metadata));
+}
+
+async function write(path: string, state: Readonly<StateDict>, metadata: Readonly<Metadata>): Promise<void> {
   await addon().writeStateDict(withHome(path), toEntries(state), { ...metadata });
 }
 
@@ -114,6 +126,10 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
  * ```
  */
 export async function convertWeights(from: string, to: string, options: ConvertOptionsInput = {}): Promise<number> {
+  return atCall(convert(from, to, options));
+}
+
+async function convert(from: string, to: string, options: ConvertOptionsInput): Promise<number> {
   const { overwrite, metadata: added, ...rest } = parse(ConvertOptions, options, "convert options");
   const [input, output] = [withHome(from), withHome(to)];
   assertWritable(output, overwrite);

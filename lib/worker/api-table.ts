@@ -8,6 +8,7 @@ import type { ModelPreprocessing } from "../api/classification/preprocessing.js"
 import type { Detections, DetectorOutput } from "../api/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
+import { typedArray } from "../config/typed-arrays.js";
 import { Count, DType, ModelDType, PositiveCount, Shape } from "../config/schemas/common.js";
 import { DetectorSwitches, Flavor, Size } from "../config/schemas/detection/detector.js";
 import { CocoCategoryScore, CocoStats, Rle, VocCategoryScore,
@@ -46,10 +47,11 @@ const Network = z.union([Model, Detector]);
 const Tensors = z.array(Tensor);
 const StateDict: z.ZodType<StateDict> = z.record(z.string(), Tensor);
 const Target = z.looseObject({ distiller: Distiller.optional(), model: Network.optional() });
-const Values = z.union([z.instanceof(Float32Array), z.instanceof(Float64Array), z.instanceof(BigInt64Array),
-  z.instanceof(Uint8Array)]);
-const AnyValues = z.union([Values, z.instanceof(Int8Array), z.instanceof(Int16Array), z.instanceof(Int32Array),
-  z.array(z.number())]);
+const Values = typedArray("Float32Array", "Float64Array", "BigInt64Array", "Uint8Array");
+const AnyValues = z.union([
+  typedArray("Float32Array", "Float64Array", "BigInt64Array", "Uint8Array", "Int8Array", "Int16Array", "Int32Array"),
+  z.array(z.number()),
+]);
 /** Losses and elements of tensors may be infinite or no numbers. */
 const AnyNumber = z.custom<number>((value) => typeof value === "number", { error: "a number" });
 
@@ -88,7 +90,7 @@ const NETWORK = {
   },
 } as const;
 
-const ImageInput = z.union([Tensor, z.instanceof(Uint8Array), Path]);
+const ImageInput = z.union([Tensor, typedArray("Uint8Array"), Path]);
 const Paths = z.union([Path, z.array(Path)]);
 const SkippedImage: z.ZodType<SkippedImage> = z.strictObject({ path: Path, reason: z.string() });
 const Predictions: z.ZodType<Prediction[]> = z.array(

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { throwIfAborted } from "../api/abort.js";
-import { ReviewKdError } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { runFile } from "../runs/run-directory.js";
 import { connect, PROTOCOL, ToCaller, type CallerFunctions, type WorkerFunctions } from "./protocol.js";
 import { referTo, RemoteObject, remoteClasses } from "./remote-object.js";
@@ -202,7 +202,7 @@ export class Connection {
     if (this.#exit !== undefined) throw this.#exitedDuring(name);
     this.#await(1);
     try {
-      return await request();
+      return await atCall(request());
     } catch (error) {
       throw error === this.#closed ? this.#exitedDuring(name) : error;
     } finally {

@@ -1,5 +1,5 @@
 // The objects that a worker keeps for its caller, by handle.
-import { ReviewKdError } from "../errors.js";
+import { isError, ReviewKdError } from "../errors.js";
 import { flagOf, type Table } from "./table.js";
 import { encode, type Reference } from "./values.js";
 
@@ -45,7 +45,7 @@ export class HandleTable {
       throw new ReviewKdError("DISPOSED",
         `invalid handle ${handle}: expected an object in use, received one that was disposed of. Create it again.`);
     }
-    if (held.value instanceof Error) throw held.value;
+    if (isError(held.value)) throw held.value;
     if (kind === undefined || held.kind === kind) return held;
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid handle ${handle}: expected a ${kind}, received a ${held.kind}.`);
@@ -86,7 +86,7 @@ export class HandleTable {
   }
 
   #hold(handle: number, kind: string, value: object): Held {
-    const live = value instanceof Error ? [] : this.table.classes[kind]?.live ?? [];
+    const live = isError(value) ? [] : this.table.classes[kind]?.live ?? [];
     const held = { kind, value, sent: 0,
       known: new Map(live.map((property) => [property, measured(read(value, property))])) };
     this.#held.set(handle, held);

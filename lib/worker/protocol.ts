@@ -1,7 +1,7 @@
 // The messages between a caller and its worker. Each side checks what it receives against these schemas.
 import { createBirpc, type BirpcReturn } from "birpc";
 import { z } from "zod";
-import { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { ERROR_CODES, isError, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { parse } from "../config/validation.js";
 import { transferListOf } from "./values.js";
 
@@ -106,7 +106,7 @@ export function connect<Remote extends object, Local extends object>(
 }
 
 function packError(error: unknown): SentError {
-  const stack = error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {};
+  const stack = isError(error) && error.stack !== undefined ? { stack: error.stack } : {};
   const known = isReviewKdError(error) ? { code: error.code, valid: [...error.valid] } : { code: null, valid: [] };
   return { ...known, message: messageOf(error), ...stack };
 }

@@ -1,8 +1,10 @@
 // Values as they travel: an object of the API becomes a reference, and buffers change hands if the transport can do
 // that.
+import { types } from "node:util";
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { isSettings } from "../config/merge-settings.js";
+import { assertAttached, isTypedArray, typedArrayName } from "../config/typed-arrays.js";
 import { parse } from "../config/validation.js";
 
 /** An object of the worker. Handles that the caller chose are negative. */
@@ -54,9 +56,11 @@ export function transferListOf(values: readonly unknown[]): ArrayBuffer[] {
 export function encode(value: unknown, refer: (object: object) => Reference | undefined, copy: boolean): unknown {
   const buffers: ArrayBuffer[] = [];
   const visit = (part: unknown): unknown => {
-    if (typeof part === "function" || typeof part === "symbol") throw unsendable(part);
+    if (typeof part === "function" || typeof part === "symbol") throw unsendable(`a ${typeof part}`);
     if (typeof part !== "object" || part === null) return part;
     if (ArrayBuffer.isView(part)) {
+      if (typedArrayName(part) === undefined) throw unsendable("a DataView");
+      assertAttached(part, "argument");
       const view = copy || !ownsBuffer(part) ? copyOf(part) : part;
       buffers.push(view.buffer as ArrayBuffer);
       return view;
@@ -73,20 +77,19 @@ export function encode(value: unknown, refer: (object: object) => Reference | un
 
 /** Whether a view is all of a buffer that one thread alone can access: a part would be sent with all of it. */
 function ownsBuffer({ buffer, byteLength }: ArrayBufferView): boolean {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+  return types.isArrayBuffer(buffer) && buffer.byteLength === byteLength;
 }
 
 function copyOf(view: ArrayBufferView): ArrayBufferView {
   // A Buffer would take its memory from a pool.
-  const View = (view instanceof Uint8Array ? Uint8Array : view.constructor) as new(
-    values: ArrayBufferView,
-  ) => ArrayBufferView;
+  if (isTypedArray(view, "Uint8Array")) return new Uint8Array(view);
+  const View = view.constructor as new(values: ArrayBufferView) => ArrayBufferView;
   return new View(view);
 }
 
-function unsendable(value: unknown): ReviewKdError {
+function unsendable(received: string): ReviewKdError {
   return new ReviewKdError("INVALID_ARGUMENT",
-    `invalid argument: expected data that can be sent to the worker, received a ${typeof value}. Call this function in its own process.`);
+    `invalid argument: expected data that can be sent to the worker, received ${received}. Call this function in its own process.`);
 }
 
 /** The entry of a record by a name that was received. */

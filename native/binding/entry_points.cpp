@@ -23,9 +23,15 @@
 namespace reviewkd::binding {
 namespace {
 
+/// (errorClass, follow?: (promise) => promise) -> undefined
 Napi::Value set_error_class(const Napi::CallbackInfo& info) {
-  Runtime::of(info.Env()).set_error_class(info[0].As<Napi::Function>());
-  return info.Env().Undefined();
+  return translate_exceptions(info.Env(), [&] {
+    if (!info[0].IsFunction()) fail(ErrorCode::kInvalidArgument, "invalid error class: expected a class.");
+    Runtime::of(info.Env())
+        .set_error_class(info[0].As<Napi::Function>(),
+                         info[1].IsFunction() ? info[1].As<Napi::Function>() : Napi::Function());
+    return info.Env().Undefined();
+  });
 }
 
 /// () -> undefined. process.exit() runs no cleanup hooks: it destroys libtorch's static objects while threads still

@@ -18,7 +18,8 @@ export function errorsPage(sources: readonly Source[]): string {
   return `# Errors
 
 Every failure is a \`ReviewKdError\`: \`code\` for programs, and a message that says what was expected, what was received and what to do; \`valid\` lists the
-accepted names, if there is such a list. The list of codes is closed, so that a \`switch\` over \`error.code\` can be exhaustive. \`npm run docs\` makes this page
+accepted names, if there is such a list; \`stack\` names the function of your program that made the call, also where native code, a file or a worker
+found the error later on. The list of codes is closed, so that a \`switch\` over \`error.code\` can be exhaustive. \`npm run docs\` makes this page
 from [\`lib/errors.ts\`](../lib/errors.ts).
 
 | code | meaning | what to do | thrown in | exit code |

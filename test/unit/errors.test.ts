@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
-import { createModel, ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, Tensor,
-  type ErrorCode } from "../../lib/index.js";
+import { createModel, ERROR_CODES, fit, isReviewKdError, loadDataset, messageOf, ReviewKdError, Tensor, type ErrorCode,
+  type Model } from "../../lib/index.js";
 import { causedBy, reasonOf } from "../../lib/errors.js";
 import { packageRoot } from "../../lib/install/layout.js";
 import { loadAddon } from "../../lib/install/load.js";
@@ -87,7 +89,24 @@ describe("ReviewKdError", () => {
     }
   });
 
+  it("is known in every realm", () => {
+    const error: unknown = runInNewContext(
+      "Object.assign(new Error('elsewhere'), { name: 'ReviewKdError', code: 'ABORTED' })",
+    );
+    expect(error).to.not.be.instanceOf(Error);
+    expect([isReviewKdError(error), messageOf(error)]).to.deep.equal([true, "elsewhere"]);
+  });
+
+  it("prints its code and not all valid names, and has its message as JSON", () => {
+    const error = new ReviewKdError("UNKNOWN_NAME", "expected a name", { valid: ["one", "two"] });
+    expect(inspect(error)).to.match(/^ReviewKdError: expected a name\n +at [^]*\{\n {2}code: 'UNKNOWN_NAME'\n\}$/);
+    expect(JSON.parse(JSON.stringify(error))).to.deep.equal({ name: "ReviewKdError", code: "UNKNOWN_NAME",
+      message: "expected a name", valid: ["one", "two"] });
+    expect(structuredClone(error)).to.have.property("message", "expected a name");
+  });
+
   it("has a message whatever was thrown", () => {
+    expect([Symbol("s"), Object.create(null)].map(messageOf)).to.deep.equal(["Symbol(s)", "a value without a text"]);
     expect([new Error("one"), "two", 3, undefined].map(messageOf)).to.deep.equal(["one", "two", "3", "undefined"]);
   });
 
@@ -100,5 +119,106 @@ describe("ReviewKdError", () => {
     expect(reasonOf(new Error("by hand, open 'x'"))).to.equal("by hand, open 'x'");
     expect(causedBy("FILE_ACCESS", "cannot read a", failed("EISDIR", "illegal operation"), "Pass a file.").message)
       .to.equal("cannot read a: it is a folder, not a file. Pass a file.");
+  });
+});
+
+/** The stack of the error of a promise or of a generator. */
+async function stackOf(action: () => unknown): Promise<string> {
+  try {
+    await action();
+  } catch (error) {
+    return (error as Error).stack ?? "";
+  }
+  throw new Error("expected an error");
+}
+
+describe("the stack of an error", () => {
+  const { stackTraceLimit } = Error;
+  const images = Tensor.from(new Float32Array(5), [1, 5]);
+  let model: Model;
+  before(async () => {
+    model = await createModel("resnet8", { numClasses: 4 });
+  });
+  afterEach(() => {
+    Error.stackTraceLimit = stackTraceLimit;
+  });
+  after(() => {
+    model.dispose();
+  });
+
+  // Some of the user's functions await, others return promises, or are no asynchronous functions at all.
+  const loop = async (items: AsyncIterable<unknown>): Promise<void> => {
+    for await (const item of items) expect(item).to.not.equal(undefined);
+  };
+  const cases: readonly (readonly [what: string, action: () => unknown])[] = [
+    ["a check of arguments", async function myFunction () {
+      await createModel("resnet8", { numClasses: -1 });
+    }],
+    ["native code at once", function myFunction () {
+      return Tensor.from([1], [2]);
+    }],
+    ["native code later", async function myFunction () {
+      await model.forward(images);
+    }],
+    ["native code in a promise that is returned", async function myFunction () {
+      return createModel("resnet9");
+    }],
+    ["native code in a promise of a function that awaits nothing", function myFunction () {
+      return model.forward(images);
+    }],
+    ["native code after another call", function myFunction () {
+      return createModel("resnet8", { weights: "missing.safetensors" });
+    }],
+    ["files", function myFunction () {
+      return loadDataset({ kind: "idx", root: "missing" });
+    }],
+    ["a loop over events", async function myFunction () {
+      await loop(fit({ model, data: {} as never, epochs: -1 }));
+    }],
+    ["an iterable of images", async function myFunction () {
+      const split = { samples: 4, items: [{ image: new Uint8Array(3), label: 9 }] };
+      using data = await loadDataset({ kind: "stream", numClasses: 2, height: 1, width: 1, train: split, test: split });
+      await loop(data.train.batches());
+    }],
+    ["a function that is called back", async function myFunction () {
+      await Promise.all([1].map(() => model.forward(images)));
+    }],
+  ];
+  for (const [what, action] of cases) {
+    it(`names the caller's function: from ${what}`, async () => {
+      const stack = await stackOf(action);
+      expect(stack).to.match(/^ReviewKdError: \S/).and.match(/\n +at (?:async )?myFunction \(/);
+    });
+  }
+
+  it("names the caller below many functions of this package, and leaves the limit as it was", async () => {
+    const deep = async (levels: number): Promise<unknown> =>
+      levels === 0 ? model.forward(images) : await deep(levels - 1);
+    Error.stackTraceLimit = 4;
+    expect(await stackOf(async function myFunction () {
+      await deep(12);
+    })).to.include("myFunction");
+    expect(Error.stackTraceLimit).to.equal(4);
+  });
+
+  it("is left out if the program turned stacks off, and left alone if it makes its own", async () => {
+    Error.stackTraceLimit = 0;
+    expect(await stackOf(async () => model.forward(images))).to.match(/^ReviewKdError: [^\n]*$/);
+    Error.stackTraceLimit = stackTraceLimit;
+    const own = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
+    Error.prepareStackTrace = (_, frames) => frames.length;
+    try {
+      expect(await stackOf(async () => model.forward(images))).to.be.a("number");
+    } finally {
+      Object.defineProperty(Error, "prepareStackTrace",
+        own ?? { value: undefined, writable: true, configurable: true });
+    }
+  });
+
+  it("has each frame once", async () => {
+    const frames = (await stackOf(async function myFunction () {
+      await createModel("resnet8", { weights: "missing.safetensors" });
+    })).split("\n").slice(1);
+    expect(new Set(frames).size).to.equal(frames.length);
   });
 });

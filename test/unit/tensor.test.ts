@@ -1,3 +1,4 @@
+import { createContext, runInContext } from "node:vm";
 import { expect } from "chai";
 import { Tensor } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
@@ -22,6 +23,41 @@ describe("Tensor", () => {
       expect(tensor.toTypedArray()).to.deep.equal(back);
     });
   }
+
+  it("takes arrays of another realm, subclasses, Buffers, clamped bytes and frozen lists", () => {
+    class Pixels extends Uint8Array {}
+    const realm = createContext({});
+    const given = [runInContext("new Float32Array([1, 2])", realm), runInContext("[1, 2]", realm),
+      Object.freeze([1, 2]), Pixels.of(1, 2), Buffer.from([0, 1, 2]).subarray(1), Uint8ClampedArray.of(1, 2),
+      new Float32Array(new ArrayBuffer(16), 4, 2).fill(1)] as Float32Array[];
+    for (const [index, values] of given.entries()) {
+      using tensor = Tensor.from(values, [2]);
+      expect(Array.from(tensor.toTypedArray(), Number)).to.deep.equal(index === 6 ? [1, 1] : [1, 2]);
+    }
+  });
+
+  it("copies shared memory, which other threads may change afterwards", () => {
+    const values = new Float32Array(new SharedArrayBuffer(8)).fill(3);
+    using tensor = Tensor.from(values, [2]);
+    values.fill(4);
+    expect(tensor.toTypedArray()).to.deep.equal(Float32Array.of(3, 3));
+  });
+
+  it("names the value that is no number, memory that is gone, and what is no list", async () => {
+    const gone = new Float32Array(2);
+    structuredClone(gone, { transfer: [gone.buffer] });
+    for (const [values, code, says] of [
+      [[1, "2"], "INVALID_ARGUMENT", /^invalid tensor values: values\[1\] is "2": expected a number\./],
+      [[1n], "INVALID_ARGUMENT", /values\[0\] is 1n: .*BigInt64Array/],
+      [new Array<number>(2), "INVALID_ARGUMENT", /values\[0\] is nothing/],
+      [gone, "INVALID_ARGUMENT", /expected an array with its memory/],
+      [new DataView(new ArrayBuffer(8)), "DTYPE_MISMATCH", /received a DataView/],
+      [new Uint16Array(2), "DTYPE_MISMATCH", /received a Uint16Array of 2 elements/],
+    ] as const) {
+      const { message } = await failureOf(code, () => Tensor.from(values as unknown as number[], [2]));
+      expect(message).to.match(says);
+    }
+  });
 
   it("rounds to bfloat16's eight bits and gives them as Float32Array", () => {
     using tensor = Tensor.from([1, 1 + 2 ** -7, 1 + 2 ** -9, 3.140625, -257], [5], { dtype: "bfloat16" });

@@ -1,4 +1,5 @@
 import { addon, type NativeTensor, type TensorTree } from "../../native.js";
+import { ReviewKdError } from "../../errors.js";
 import { Tensor } from "../tensor.js";
 
 /** Tensors and plain values in any arrangement. */
@@ -27,12 +28,20 @@ export async function call<Result>(name: string, inputs: Tree, options: object =
   return wrapped(await addon().callFunction(name, natives(all), plain)) as Result;
 }
 
-/** @internal The native halves of all tensors. */
-export function natives(tree: Tree): TensorTree {
+/** Levels of values in values: a batch has three, and values that contain themselves have no end. */
+const DEEPEST = 32;
+
+/** @internal The native halves of all tensors. @throws ReviewKdError `INVALID_ARGUMENT` */
+export function natives(tree: Tree, depth = 0): TensorTree {
   if (tree instanceof Tensor) return tree.native;
-  if (Array.isArray(tree)) return tree.map(natives);
+  if (depth > DEEPEST) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid values: expected Tensors in at most ${DEEPEST} levels of objects, received more. Pass plain objects that do not contain themselves.`);
+  }
+  // Copies a list with holes as one with undefined values.
+  if (Array.isArray(tree)) return Array.from(tree, (entry: Tree) => natives(entry, depth + 1));
   if (typeof tree !== "object" || tree === null) return tree;
-  return Object.fromEntries(Object.entries(tree).map(([name, entry]) => [name, natives(entry)]));
+  return Object.fromEntries(Object.entries(tree).map(([name, entry]) => [name, natives(entry, depth + 1)]));
 }
 
 /** @internal The reverse of {@link natives}. */

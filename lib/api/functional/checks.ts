@@ -1,7 +1,7 @@
 // Checks of the tensors that inner parts of detectors get, whose native code relies on their shapes and types.
 import { assertObject } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
-import { Tensor } from "../tensor.js";
+import { nativeTensor, type Tensor } from "../tensor.js";
 
 /** A length, or the name of one that all tensors share. */
 type Dimension = number | string;
@@ -18,11 +18,8 @@ export class Shapes {
 
   /** Throws SHAPE_MISMATCH, DTYPE_MISMATCH, or INVALID_ARGUMENT for another value. */
   expect(name: string, value: unknown, dimensions: readonly Dimension[], kind: Kind = "float"): void {
-    if (!(value instanceof Tensor)) {
-      throw new ReviewKdError("INVALID_ARGUMENT",
-        `invalid ${name}: expected a Tensor, received another value. Make one with Tensor.from().`);
-    }
-    const { shape, dtype } = value;
+    nativeTensor(value, name);
+    const { shape, dtype } = value as Tensor;
     const fits = shape.length === dimensions.length &&
       dimensions.every((dimension, i) =>
         shape[i] === (typeof dimension === "number" ? dimension : this.#lengths.get(dimension) ?? shape[i])
@@ -65,10 +62,12 @@ export function expectMaps(shapes: Shapes, maps: readonly Tensor[]): void {
 
 /** Throws LABEL_OUT_OF_RANGE unless labels are from 0 to `classes` - 1. */
 export function expectLabels(name: string, labels: Tensor, classes: number): void {
-  for (const label of labels.toTypedArray()) {
+  const values: ArrayLike<number | bigint> = labels.toTypedArray();
+  for (let index = 0; index < values.length; ++index) {
+    const label = values[index] as number | bigint;
     if (label >= 0 && label < classes) continue;
     throw new ReviewKdError("LABEL_OUT_OF_RANGE",
-      `invalid ${name}: expected labels from 0 to ${classes - 1}, received ${label}. Check the number of classes.`);
+      `invalid labels: ${name}[${index}] is ${label}: expected an integer from 0 to ${classes - 1}. Check the number of classes.`);
   }
 }
 

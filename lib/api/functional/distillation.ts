@@ -1,5 +1,5 @@
 import { addon } from "../../native.js";
-import { Tensor } from "../tensor.js";
+import { nativeTensor, Tensor } from "../tensor.js";
 
 /**
  * Hierarchical context loss of two maps and its gradient: mean squared error of the maps and of their averages over
@@ -17,6 +17,7 @@ import { Tensor } from "../tensor.js";
  */
 export async function hierarchicalContextLoss(student: Tensor,
   teacher: Tensor): Promise<{ loss: number; gradient: Tensor }> {
-  const { loss, gradient } = await addon().hierarchicalContextLoss(student.native, teacher.native);
+  const { loss, gradient } = await addon().hierarchicalContextLoss(nativeTensor(student, "student"),
+    nativeTensor(teacher, "teacher"));
   return { loss, gradient: Tensor.wrap(gradient) };
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { inspectWeights, shortList, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
+import { inspectWeights, shortList, type ArchitectureMatch, type DetectorFileInfo,
+  type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent, printable } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { unreadText } from "../display/inspection.js";

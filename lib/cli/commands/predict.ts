@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { createModel, inspectWeights, isDetectorName, listImages, listModels, ReviewKdError, schemas,
-  type ClassifyAllOptions, type DataNotice, type Model, type Normalization, type WeightsInspection } from "../../index.js";
+  type ClassifyAllOptions, type DataNotice, type Model, type Normalization,
+  type WeightsInspection } from "../../index.js";
 import { showNotices } from "../display/data-progress.js";
 import { showLoadReport } from "../display/load-report.js";
 import type { Output } from "../display/output.js";

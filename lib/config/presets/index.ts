@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { findByName } from "../nearest-name.js";
 import { CIFAR100_PRESETS } from "./cifar100.js";
 import { COCO_PRESETS } from "./detection.js";
@@ -38,5 +39,6 @@ export function listPresets(): readonly Preset[] {
  * @throws `UNKNOWN_NAME`: no such preset; `valid` lists the names.
  */
 export function findPreset(name: string): Preset {
-  return findByName(listPresets(), name, { role: "preset", lists: "`reviewkd presets` lists them." });
+  return findByName(listPresets(), parse(z.string(), name, "preset"), { role: "preset",
+    lists: "`reviewkd presets` lists them." });
 }

@@ -3,6 +3,7 @@ import { FilePath, filePath } from "../file-path.js";
 import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { BoxesSource, CocoSource, ScenesSource, VocSource } from "./detection/data.js";
 import { StreamSplit } from "./stream.js";
+import { typedArray, typedArrayName } from "../typed-arrays.js";
 
 /** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
 export const Normalization = z.strictObject({
@@ -119,21 +120,18 @@ export const Idx = z.strictObject({
 }).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
 export type IdxSource = z.infer<typeof Idx>;
 
-const ImageArray = z.union([z.instanceof(Uint8Array), z.instanceof(Float32Array)]);
-const LabelArray = z.union([
-  z.array(Count),
-  z.instanceof(Uint8Array),
-  z.instanceof(Uint16Array),
-  z.instanceof(Int32Array),
-  z.instanceof(BigInt64Array),
-]);
+/** Elements are checked where labels are converted: there may be millions. */
+const LabelList = z.custom<ArrayLike<number | bigint>>(
+  (value) => Array.isArray(value) || typedArrayName(value) !== undefined,
+  { error: "an array or typed array of class indices" },
+);
 
 /** One split as typed arrays. */
 export const ArraySplit = z.strictObject({
-  /** Pixels, `[count, 3, height, width]`, row-major: bytes 0–255, or floats that are used unchanged. */
-  images: ImageArray,
-  /** One class index per image, from 0. */
-  labels: LabelArray,
+  /** Pixels, `[count, 3, height, width]`, row-major: bytes 0–255, or finite floats that are used unchanged. */
+  images: typedArray("Uint8Array", "Uint8ClampedArray", "Float32Array"),
+  /** One class index per image, from 0: numbers, or any typed array of whole numbers. */
+  labels: LabelList,
 });
 export type ArraySplit = z.infer<typeof ArraySplit>;
 

@@ -191,7 +191,10 @@ const once = { teacherMode: TeacherMode.default("eval") };
 /** Several methods at once: Σ_k λ_k · loss_k, each term with its own weight and warm-up. */
 export const SumMethod = z.strictObject({
   kind: z.literal("sum"),
-  of: z.array(Term).min(1).describe("an array of one or more methods").readonly(),
+  of: z.array(Term).min(1).describe("an array of one or more methods").meta({
+    fix:
+      'List the terms, such as of: [{ kind: "review" }, { kind: "kd" }]; on the command line in a file for --config.',
+  }).readonly(),
   ...once,
 }).meta({ summary: "Several methods at once, each with its own weight and warm-up.",
   source: "the sum of the losses of its terms" });

@@ -1,3 +1,4 @@
+import { assertObject, valueText } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import type { PagedArray, PagedText } from "./paged-array.js";
 import type { Segmentation, Segmentations } from "./segmentations.js";
@@ -138,7 +139,7 @@ export class DetectionAnnotations {
 
   /** The index of the image with an id. */
   indexOfImage(id: number): number | undefined {
-    return this.#order.imageIndexOf(id);
+    return Number.isSafeInteger(id) ? this.#order.imageIndexOf(id) : undefined;
   }
 
   /** Width / height of each image, for {@link groupedOrder}. */
@@ -148,7 +149,9 @@ export class DetectionAnnotations {
   }
 
   /** The number of an image's annotations; `crowds: false` leaves out crowds, which are not trained on. */
-  countOf(index: number, { crowds = true } = {}): number {
+  countOf(index: number, options: { readonly crowds?: boolean } = {}): number {
+    assertObject(options, "options of countOf");
+    const { crowds = true } = options;
     const order = this.#orderOf(index);
     return crowds ? order.length
       : order.reduce((count, at) => count + ((this.#columns.flags.at(at) & FLAG.crowd) === 0 ? 1 : 0), 0);
@@ -199,7 +202,7 @@ export class DetectionAnnotations {
   #assertImage(index: number): void {
     if (Number.isInteger(index) && index >= 0 && index < this.imageCount) return;
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid image index: expected a whole number below ${this.imageCount}, received ${String(index)}. Pass the index of an image.`);
+      `invalid image index: expected a whole number below ${this.imageCount}, received ${valueText(index)}. Pass the index of an image.`);
   }
 }
 

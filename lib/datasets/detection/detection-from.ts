@@ -1,3 +1,4 @@
+import { bytesOf, isTypedArray } from "../../config/typed-arrays.js";
 import { parse } from "../../config/validation.js";
 import { DetectionInput, type DetectionImageInput,
   type DetectionInputOptions } from "../../config/schemas/detection/data.js";
@@ -7,6 +8,7 @@ import { AnnotationsBuilder, type Outline } from "./annotations-builder.js";
 import { parseOutline } from "./outlines.js";
 import { RecordSource, type RecordName } from "./record-source.js";
 import { compressRuns, runsOfBitmap } from "./rle-string.js";
+import { atCall } from "../../errors.js";
 
 /**
  * Annotations from JavaScript, checked like those of files.
@@ -22,6 +24,10 @@ import { compressRuns, runsOfBitmap } from "./rle-string.js";
  * ```
  */
 export async function detectionFrom(input: DetectionInputOptions): Promise<DetectionAnnotations> {
+  return atCall(buildAnnotations(input));
+}
+
+async function buildAnnotations(input: DetectionInputOptions): Promise<DetectionAnnotations> {
   const { categories, images, invalidBoxes } = parse(DetectionInput, input, "detection annotations");
   const source = new RecordSource("INVALID_ARGUMENT", (position) => `at index ${position}`, "Correct the arguments.");
   const builder = new AnnotationsBuilder(source, invalidBoxes);
@@ -60,14 +66,14 @@ class ImageObjects {
     const { labels, areas, crowd, ids } = this.image;
     for (let index = 0; index < this.#count; ++index) {
       const record: RecordName = { what: "object", id: index, image: this.image.id, position: this.position };
-      const area = areas === undefined ? undefined : this.source.finite(areas[index], "area", record);
-      if (area !== undefined && area < 0) this.source.fail("area", record, "a number of at least 0", area);
+      const area = areas === undefined ? undefined : this.source.finite(areas[index], `areas[${index}]`, record);
+      if (area !== undefined && area < 0) this.source.fail(`areas[${index}]`, record, "a number of at least 0", area);
       const isCrowd = crowd?.[index] ?? false;
-      if (!CROWDS.has(isCrowd)) this.source.fail("crowd", record, "true, false, 1 or 0", isCrowd);
+      if (!CROWDS.has(isCrowd)) this.source.fail(`crowd[${index}]`, record, "true, false, 1 or 0", isCrowd);
       builder.addAnnotation({
-        id: ids === undefined ? builder.annotationCount + 1 : this.source.whole(ids[index], "id", record),
+        id: ids === undefined ? builder.annotationCount + 1 : this.source.whole(ids[index], `ids[${index}]`, record),
         imageId: this.image.id,
-        categoryId: this.source.whole(labels[index], "label", record),
+        categoryId: this.source.whole(labels[index], `labels[${index}]`, record),
         box: this.#boxAt(index, record),
         area,
         crowd: Boolean(isCrowd),
@@ -81,23 +87,25 @@ class ImageObjects {
     const { boxes } = this.image;
     const corners: unknown = ArrayBuffer.isView(boxes) ? [0, 1, 2, 3].map((i) => boxes[4 * index + i]) : boxes[index];
     const [x1, y1, x2, y2] = [0, 1, 2, 3].map((i) =>
-      this.source.finite((corners as ArrayLike<unknown> | null | undefined)?.[i], `box[${i}]`, record)
+      this.source.finite((corners as ArrayLike<unknown> | null | undefined)?.[i], `boxes[${index}][${i}]`, record)
     ) as [number, number, number, number];
     if (!(x1 < x2 && y1 < y2) && this.invalidBoxes === "error") {
-      this.source.failWith("box", record, "x1, y1, x2, y2 with x1 < x2 and y1 < y2", [x1, y1, x2, y2].join(", "),
-        'Correct it, or leave out such objects with invalidBoxes: "drop".');
+      this.source.failWith(`boxes[${index}]`, record, "x1, y1, x2, y2 with x1 < x2 and y1 < y2",
+        [x1, y1, x2, y2].join(", "), 'Correct it, or leave out such objects with invalidBoxes: "drop".');
     }
     return [x1, y1, x2 - x1, y2 - y1];
   }
 
   #outlineAt(index: number, record: RecordName): Outline | undefined {
     const { masks, polygons, width, height } = this.image;
-    if (polygons !== undefined) return parseOutline(polygons[index], "polygons", record, this.source);
+    if (polygons !== undefined) return parseOutline(polygons[index], `polygons[${index}]`, record, this.source);
     const mask = masks?.[index];
-    if (!(mask instanceof Uint8Array)) return parseOutline(mask, "mask", record, this.source);
+    if (!isTypedArray(mask, "Uint8Array", "Uint8ClampedArray"))
+      return parseOutline(mask, `masks[${index}]`, record, this.source);
     if (mask.length !== width * height)
-      this.source.failWith("mask", record, `${width * height} bytes for ${height}×${width}`, `${mask.length}`);
-    return { kind: "rle", height, width, characters: compressRuns(runsOfBitmap(mask, height, width)) };
+      this.source.failWith(`masks[${index}]`, record, `${width * height} bytes for ${height}×${width}`,
+        `${mask.length}`);
+    return { kind: "rle", height, width, characters: compressRuns(runsOfBitmap(bytesOf(mask), height, width)) };
   }
 
   #record(): RecordName {

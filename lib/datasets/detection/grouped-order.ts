@@ -1,7 +1,7 @@
 import { AspectRatios, GroupedOrderOptions,
   type GroupedOrderOptionsInput } from "../../config/schemas/detection/data.js";
-import { parse } from "../../config/validation.js";
-import { ReviewKdError } from "../../errors.js";
+import { parse, valueText } from "../../config/validation.js";
+import { atCall, ReviewKdError } from "../../errors.js";
 import { addon } from "../../native.js";
 
 /**
@@ -25,6 +25,10 @@ import { addon } from "../../native.js";
  */
 export async function groupedOrder(aspectRatios: ArrayLike<number>,
   options: GroupedOrderOptionsInput): Promise<Uint32Array[]> {
+  return atCall(orderOf(aspectRatios, options));
+}
+
+async function orderOf(aspectRatios: ArrayLike<number>, options: GroupedOrderOptionsInput): Promise<Uint32Array[]> {
   const { batchSize, seed, epoch, shuffle, groups: edges } = parse(GroupedOrderOptions, options,
     "options of groupedOrder");
   parse(AspectRatios, aspectRatios, "aspect ratios");
@@ -40,14 +44,17 @@ export async function groupedOrder(aspectRatios: ArrayLike<number>,
   return batches;
 }
 
+/** More groups than images of any data set have ratios. */
+const LARGEST_FACTOR = 2 ** 16;
+
 /**
  * The edges of torchvision's groups for its `aspect_ratio_group_factor`: 2 · factor + 1 powers of 2 from ½ to 2, evenly
  * spaced in the exponent; for 0, upright and wide images.
  */
 export function ratioEdges(factor: number): number[] {
-  if (!Number.isInteger(factor) || factor < 0)
+  if (!Number.isInteger(factor) || factor < 0 || factor > LARGEST_FACTOR)
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid factor: expected a whole number ≥ 0, received ${String(factor)}. Take 3, torchvision's for COCO.`);
+      `invalid factor: expected a whole number from 0 to ${LARGEST_FACTOR}, received ${valueText(factor)}. Take 3, torchvision's for COCO.`);
   return factor === 0 ? [1] : Array.from({ length: 2 * factor + 1 }, (_, i) => 2 ** (i / factor - 1));
 }
 
@@ -56,7 +63,7 @@ export function drawSize(sizes: readonly number[], seed: number, epoch: number, 
   const count = Array.isArray(sizes) ? sizes.length : 0;
   if (count === 0) {
     throw new ReviewKdError("INVALID_ARGUMENT",
-      "invalid sizes: expected at least one, received none. Pass minSize as the only one.");
+      `invalid sizes: expected at least one, received ${Array.isArray(sizes) ? "none" : valueText(sizes)}. Pass minSize as the only one.`);
   }
   // A window of one pixel in a row of `count` pixels has each of them with the same probability.
   const { left } = addon().randomResizedCrop(seed, epoch, index, 1, count, { scale: [1 / count, 1 / count],
@@ -73,7 +80,7 @@ export function drawFlip(seed: number, epoch: number, index: number): boolean {
 function groupOf(ratio: number, index: number, edges: readonly number[]): number {
   if (!(ratio > 0 && ratio < Infinity))
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid aspectRatios[${index}]: expected a finite number above 0, received ${String(ratio)}. Pass width / height.`);
+      `invalid aspectRatios[${index}]: expected a finite number above 0, received ${valueText(ratio)}. Pass width / height.`);
   const group = edges.findIndex((edge) => ratio < edge);
   return group < 0 ? edges.length : group;
 }

@@ -3,9 +3,11 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BoxesSource, CocoSource, ProvidedImage, VocSource } from "../../config/schemas/detection/data.js";
 import type { BrokenImage } from "../../config/schemas/fit-event.js";
+import { bytesOf, isTypedArray, unshared } from "../../config/typed-arrays.js";
 import { valueText } from "../../config/validation.js";
 import { addon } from "../../native.js";
-import { asSentence, causedBy, isMissing, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
+import { asSentence, causedBy, isMissing, isReviewKdError, messageOf, ReviewKdError,
+  type ErrorCode } from "../../errors.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import { loadSharp } from "../../images/load-sharp.js";
 import { isUnread, readImageFile, type UnreadFile } from "../../images/read-image-file.js";
@@ -30,7 +32,7 @@ export class BrokenImages {
     try {
       return await image;
     } catch (error) {
-      if (error instanceof ReviewKdError) throw error;
+      if (isReviewKdError(error)) throw error;
       this.skip(index, path, messageOf(error), { code: "FILE_CORRUPT", verb: "decode", cause: error });
       return undefined;
     }
@@ -100,19 +102,19 @@ export function providedImages(provide: (index: number) => ProvidedImage | Promi
     const provided: unknown = await provide(index);
     if (isPixels(provided)) return provided;
     const path = `image ${index}`;
-    if (!(provided instanceof Uint8Array)) {
+    if (!isTypedArray(provided, "Uint8Array")) {
       throw new ReviewKdError("INVALID_ARGUMENT",
         `invalid ${path}: expected an encoded image or { pixels, height, width } with RGB bytes, received ${valueText(provided)}. Return one for each index of the annotations.`);
     }
     decoder ??= new DetectionImageDecoder(await loadSharp(), source);
     const { height, width } = annotations.image(index);
-    return broken.decoded(index, path, decoder.decode(provided, { path, height, width }));
+    return broken.decoded(index, path, decoder.decode(unshared(bytesOf(provided)), { path, height, width }));
   });
   return { numWorkers: source.numWorkers ?? addon().availableProcessors(), read };
 }
 
 function isPixels(value: unknown): value is DecodedImage {
   const { pixels, height, width } = (value ?? {}) as Partial<DecodedImage>;
-  return pixels instanceof Uint8Array &&
+  return isTypedArray(pixels, "Uint8Array") &&
     [height, width].every((side) => Number.isInteger(side) && (side as number) > 0);
 }

@@ -1,3 +1,4 @@
+import { typedArrayName } from "../../config/typed-arrays.js";
 import { LONGEST_SIDE, type Outline } from "./annotations-builder.js";
 import { compressRuns, sumOfRuns } from "./rle-string.js";
 import type { RecordName, RecordSource } from "./record-source.js";
@@ -56,5 +57,5 @@ function sumOf(counts: unknown): number | string {
 }
 
 function isList(value: unknown): value is ArrayLike<number> {
-  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  return Array.isArray(value) || typedArrayName(value) !== undefined;
 }

@@ -4,7 +4,7 @@ import { throwIfAborted } from "../../api/abort.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { AnnotationsPath, ReadAnnotationsOptions,
   type ReadAnnotationsOptionsInput } from "../../config/schemas/detection/data.js";
-import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
+import { atCall, causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder } from "./annotations-builder.js";
 import { COCO_LISTS, CocoRecords } from "./coco-records.js";
@@ -52,7 +52,11 @@ const FIX = "Correct the file, or download it again.";
  * console.log(annotations.imageCount, annotations.count, annotations.report.droppedBoxes);
  * ```
  */
-export async function readCocoAnnotations(file: string, options: ReadCocoOptions = {}): Promise<DetectionAnnotations> {
+export async function readCocoAnnotations(path: string, options: ReadCocoOptions = {}): Promise<DetectionAnnotations> {
+  return atCall(readAnnotations(path, options));
+}
+
+async function readAnnotations(file: string, options: ReadCocoOptions): Promise<DetectionAnnotations> {
   assertObject(options, "options of readCocoAnnotations");
   const { signal, onProgress, ...rest } = options;
   throwIfAborted(signal, "reading annotations");

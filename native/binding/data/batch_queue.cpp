@@ -17,7 +17,7 @@ namespace reviewkd::binding {
 namespace {
 
 const uint8_t* data_of(const Napi::TypedArray& array) {
-  return static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  return reinterpret_cast<const uint8_t*>(array_bytes(array).first);
 }
 
 /// Runs `work` on its own thread, because it may wait for work done in JavaScript meanwhile.

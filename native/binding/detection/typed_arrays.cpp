@@ -1,5 +1,6 @@
 #include "binding/detection/typed_arrays.h"
 
+#include "binding/support/arguments.h"
 #include "core/base/error.h"
 
 namespace reviewkd::binding {
@@ -9,9 +10,10 @@ template <typename Element>
 std::vector<Element> copy_elements(const Napi::Value& value, const std::string& name, napi_typedarray_type type) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
     fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected a typed array of another type.");
-  const auto array = value.As<Napi::TypedArrayOf<Element>>();
-  if (array.ElementLength() == 0) return {};
-  return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
+  const ArrayBytes bytes = array_bytes(value.As<Napi::TypedArray>());
+  if (bytes.elements == 0) return {};
+  const auto* first = reinterpret_cast<const Element*>(bytes.first);
+  return std::vector<Element>(first, first + bytes.elements);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "binding/functional/function_table.h"
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 #include "core/models/detection/boxes/box_weights.h"
 #include "core/ops/box_losses/box_losses.h"
 #include "core/ops/boxes/boxes.h"
@@ -23,8 +24,8 @@ const at::Tensor& boxes_of(const TensorTree& inputs, const std::string& field) {
   if (boxes.dim() != 2 || boxes.size(1) != 4)
     fail(ErrorCode::kShapeMismatch, "invalid ", field, ": expected [N, 4], received ", boxes.sizes(), ".");
   if (!boxes.is_floating_point())
-    fail(ErrorCode::kDtypeMismatch, "invalid ", field, ": expected floating point, received ", boxes.scalar_type(),
-         ".");
+    fail(ErrorCode::kDtypeMismatch, "invalid ", field, ": expected floating point, received ",
+         type_name(boxes.scalar_type()), ".");
   return boxes;
 }
 
@@ -124,7 +125,8 @@ FunctionOutput batched_nms(const TensorTree& inputs, const Options& options) {
   const at::Tensor& boxes = boxes_of(inputs, "boxes");
   const at::Tensor& classes = values_of(inputs, "classes", boxes.size(0));
   if (classes.scalar_type() != at::kLong)
-    fail(ErrorCode::kDtypeMismatch, "invalid classes: expected int64, received ", classes.scalar_type(), ".");
+    fail(ErrorCode::kDtypeMismatch, "invalid classes: expected int64, received ", type_name(classes.scalar_type()),
+         ".");
   return {ops::batched_nms(boxes, values_of(inputs, "scores", boxes.size(0)), classes, options.number("iouThreshold")),
           {}};
 }

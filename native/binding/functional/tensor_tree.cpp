@@ -24,6 +24,39 @@ bool is_tensor(const Napi::Value& value) {
   return value.IsObject() && value.As<Napi::Object>().CheckTypeTag(&TensorHandle::kTag);
 }
 
+TensorTree nested_tree_of(const Napi::Value& value, const std::string& name, int depth) {
+  if (depth > kDeepestValue) fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected fewer levels of values.");
+  TensorTree tree;
+  if (value.IsUndefined() || value.IsNull()) return tree;
+  if (is_tensor(value)) return *TensorHandle::unwrap(value);
+  if (value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
+  if (value.IsBoolean()) {
+    tree.content = value.As<Napi::Boolean>().Value();
+    return tree;
+  }
+  if (value.IsString()) {
+    tree.content = value.As<Napi::String>().Utf8Value();
+    return tree;
+  }
+  if (value.IsArray()) {
+    const auto array = value.As<Napi::Array>();
+    TensorTree::List list;
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      list.push_back(nested_tree_of(array.Get(i), name + "[" + std::to_string(i) + "]", depth + 1));
+    return list;
+  }
+  if (!value.IsObject() || value.IsFunction() || value.IsTypedArray())
+    fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected Tensors and plain values, received another value.");
+  const auto object = value.As<Napi::Object>();
+  const Napi::Array keys = object.GetPropertyNames();
+  TensorTree::Record record;
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    const std::string key = keys.Get(i).ToString().Utf8Value();
+    record.emplace_back(key, nested_tree_of(object.Get(key), entry_of(name, key), depth + 1));
+  }
+  return record;
+}
+
 }  // namespace
 
 TensorTree::TensorTree(const std::vector<at::Tensor>& tensors) : content(List(tensors.begin(), tensors.end())) {}
@@ -67,37 +100,7 @@ NamedTensors TensorTree::state_dict(const std::string& field) const {
   return state;
 }
 
-TensorTree tensor_tree_of(const Napi::Value& value, const std::string& name) {
-  TensorTree tree;
-  if (value.IsUndefined() || value.IsNull()) return tree;
-  if (is_tensor(value)) return *TensorHandle::unwrap(value);
-  if (value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
-  if (value.IsBoolean()) {
-    tree.content = value.As<Napi::Boolean>().Value();
-    return tree;
-  }
-  if (value.IsString()) {
-    tree.content = value.As<Napi::String>().Utf8Value();
-    return tree;
-  }
-  if (value.IsArray()) {
-    const auto array = value.As<Napi::Array>();
-    TensorTree::List list;
-    for (uint32_t i = 0; i < array.Length(); ++i)
-      list.push_back(tensor_tree_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
-    return list;
-  }
-  if (!value.IsObject() || value.IsFunction() || value.IsTypedArray())
-    fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected Tensors and plain values, received another value.");
-  const auto object = value.As<Napi::Object>();
-  const Napi::Array keys = object.GetPropertyNames();
-  TensorTree::Record record;
-  for (uint32_t i = 0; i < keys.Length(); ++i) {
-    const std::string key = keys.Get(i).ToString().Utf8Value();
-    record.emplace_back(key, tensor_tree_of(object.Get(key), entry_of(name, key)));
-  }
-  return record;
-}
+TensorTree tensor_tree_of(const Napi::Value& value, const std::string& name) { return nested_tree_of(value, name, 0); }
 
 Napi::Value to_js(Napi::Env env, const TensorTree& tree) {
   struct Convert {

@@ -13,6 +13,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 #include "core/checkpoint/network_weights.h"
 #include "core/models/detection/detector_file.h"
 #include "core/models/detection/registry.h"
@@ -92,7 +93,7 @@ NamedTensors renamed(const NamedTensors& state, const Rename& rename) {
 void require_values(const at::Tensor& image) {
   if (image.is_floating_point()) return;
   fail(ErrorCode::kDtypeMismatch, "invalid image: expected values from 0 to 1 of floating point, received ",
-       image.scalar_type(), ". Divide bytes by 255.");
+       type_name(image.scalar_type()), ". Divide bytes by 255.");
 }
 
 std::vector<at::Tensor> images_for(const Network& network, const std::vector<at::Tensor>& images) {

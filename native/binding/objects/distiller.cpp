@@ -11,6 +11,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
+#include "core/base/numeric.h"
 #include "core/distillation/hcl.h"
 #include "core/distillation/methods/registry.h"
 #include "core/tasks/classification/classification.h"
@@ -253,7 +254,7 @@ Napi::Value hierarchical_context_loss_of(const Napi::CallbackInfo& info) {
           if (!student->is_floating_point() || !teacher->is_floating_point()) {
             fail(ErrorCode::kDtypeMismatch,
                  "invalid maps for the hierarchical context loss: expected floating-point types, received ",
-                 student->scalar_type(), " and ", teacher->scalar_type(), ".");
+                 type_name(student->scalar_type()), " and ", type_name(teacher->scalar_type()), ".");
           }
           const at::Tensor map = student->detach().clone().set_requires_grad(true);
           const at::Tensor loss = hierarchical_context_loss(map, *teacher);

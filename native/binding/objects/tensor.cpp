@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "binding/support/arguments.h"
+#include "core/base/numeric.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -47,7 +48,7 @@ const char* dtype_name(at::ScalarType dtype) {
     if (row.dtype == dtype) return row.name;
   }
   fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected float64, float32, bfloat16, int64 or uint8, received ",
-       dtype, ".");
+       type_name(dtype), ".");
 }
 
 at::ScalarType parse_dtype(const std::string& name) {
@@ -94,7 +95,7 @@ Napi::Value TensorHandle::to_typed_array(const Napi::CallbackInfo& info) {
       case at::kByte: return copied<Napi::Uint8Array, uint8_t>(env, tensor);
       default:
         fail(ErrorCode::kDtypeMismatch, "invalid tensor type: expected one with a JavaScript typed array, received ",
-             tensor.scalar_type(), ".");
+             type_name(tensor.scalar_type()), ".");
     }
   });
 }
@@ -118,8 +119,8 @@ Napi::Value tensor_from(const Napi::CallbackInfo& info) {
     }
     const at::Tensor raw = at::empty(shape, element_type(values.TypedArrayType()));
     if (count > 0) {
-      std::memcpy(raw.mutable_data_ptr(),
-                  static_cast<const uint8_t*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength());
+      const ArrayBytes bytes = array_bytes(values);
+      std::memcpy(raw.mutable_data_ptr(), bytes.first, bytes.size);
     }
     return TensorHandle::from(info.Env(), raw.to(dtype));
   });

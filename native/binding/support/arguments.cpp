@@ -7,9 +7,23 @@
 namespace reviewkd::binding {
 namespace {
 
+/// A value in messages. Texts of objects and symbols would run code of the caller, or throw.
+std::string text_of(const Napi::Value& value) {
+  switch (value.Type()) {
+    case napi_undefined: return "nothing";
+    case napi_string: return "\"" + value.As<Napi::String>().Utf8Value() + "\"";
+    case napi_null:
+    case napi_boolean:
+    case napi_number:
+    case napi_bigint: return value.ToString().Utf8Value();
+    case napi_symbol: return "a symbol";
+    case napi_function: return "a function";
+    default: return value.IsArray() ? "an array" : "an object";
+  }
+}
+
 [[noreturn]] void unexpected(const char* what, const std::string& name, const Napi::Value& value) {
-  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", value.ToString().Utf8Value(),
-       ".");
+  fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected ", what, ", received ", text_of(value), ".");
 }
 
 std::string field_of(const std::string& object, const std::string& key) { return object + "." + key; }
@@ -34,9 +48,34 @@ NumberArray number_array_of(const Napi::TypedArray& array) {
       default: return NumberArray::Type::kOther;
     }
   };
-  const auto* first = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {type_of(), array.ElementLength(),
-          std::make_shared<const std::vector<std::byte>>(first, first + array.ByteLength())};
+  const ArrayBytes bytes = array_bytes(array);
+  return {type_of(), bytes.elements,
+          std::make_shared<const std::vector<std::byte>>(bytes.first, bytes.first + bytes.size)};
+}
+
+Value nested_value_of(const Napi::Value& value, const std::string& name, int depth) {
+  if (depth > kDeepestValue) fail(ErrorCode::kInvalidArgument, "invalid ", name, ": expected fewer levels of values.");
+  if (value.IsUndefined() || value.IsNull()) return {};
+  if (value.IsBoolean()) return {value.As<Napi::Boolean>().Value()};
+  if (value.IsNumber()) return {value.As<Napi::Number>().DoubleValue()};
+  if (value.IsString()) return {value.As<Napi::String>().Utf8Value()};
+  if (value.IsTypedArray()) return {number_array_of(value.As<Napi::TypedArray>())};
+  if (value.IsArray()) {
+    const auto array = value.As<Napi::Array>();
+    Value::List list;
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      list.push_back(nested_value_of(array.Get(i), name + "[" + std::to_string(i) + "]", depth + 1));
+    return {std::move(list)};
+  }
+  if (!value.IsObject() || value.IsFunction()) unexpected("a plain value", name, value);
+  const auto object = value.As<Napi::Object>();
+  const Napi::Array keys = object.GetPropertyNames();
+  Value::Object fields;
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    const std::string key = keys.Get(i).ToString().Utf8Value();
+    fields.emplace(key, nested_value_of(object.Get(key), field_of(name, key), depth + 1));
+  }
+  return {std::move(fields)};
 }
 
 }  // namespace
@@ -63,29 +102,15 @@ std::vector<int64_t> integers_of(const Napi::Value& value, const std::string& na
   return elements_of<int64_t>(value, name, integer_of);
 }
 
-Value value_of(const Napi::Value& value, const std::string& name) {
-  if (value.IsUndefined() || value.IsNull()) return {};
-  if (value.IsBoolean()) return {value.As<Napi::Boolean>().Value()};
-  if (value.IsNumber()) return {value.As<Napi::Number>().DoubleValue()};
-  if (value.IsString()) return {value.As<Napi::String>().Utf8Value()};
-  if (value.IsTypedArray()) return {number_array_of(value.As<Napi::TypedArray>())};
-  if (value.IsArray()) {
-    const auto array = value.As<Napi::Array>();
-    Value::List list;
-    for (uint32_t i = 0; i < array.Length(); ++i)
-      list.push_back(value_of(array.Get(i), name + "[" + std::to_string(i) + "]"));
-    return {std::move(list)};
-  }
-  if (!value.IsObject() || value.IsFunction()) unexpected("a plain value", name, value);
-  const auto object = value.As<Napi::Object>();
-  const Napi::Array keys = object.GetPropertyNames();
-  Value::Object fields;
-  for (uint32_t i = 0; i < keys.Length(); ++i) {
-    const std::string key = keys.Get(i).ToString().Utf8Value();
-    fields.emplace(key, value_of(object.Get(key), field_of(name, key)));
-  }
-  return {std::move(fields)};
+ArrayBytes array_bytes(const Napi::TypedArray& array) {
+  // Not by the array's buffer: one of shared memory is none to Node-API.
+  void* data = nullptr;
+  const napi_status status = napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &data, nullptr, nullptr);
+  if (status != napi_ok) throw Napi::Error::New(array.Env());
+  return {static_cast<const std::byte*>(data), array.ByteLength(), array.ElementLength()};
 }
+
+Value value_of(const Napi::Value& value, const std::string& name) { return nested_value_of(value, name, 0); }
 
 Options options_of(const Napi::Value& value, const std::string& name) { return Options(value_of(value, name), name); }
 

@@ -30,6 +30,7 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Wo
     std::exception_ptr error;
   };
   auto state = std::make_shared<State>(env, std::move(work), std::move(convert), std::move(settled));
+  const Napi::Promise promise = state->deferred.Promise();
   const auto completions = Runtime::of(env).completions();
   completions->begin(env);
   thread->post([state, completions] {
@@ -49,7 +50,7 @@ Napi::Promise run_async(Napi::Env env, const std::shared_ptr<Thread>& thread, Wo
       }
     });
   });
-  return state->deferred.Promise();
+  return Runtime::of(env).followed(promise);
 }
 
 /// A promise, and the function that settles it from any thread: it resolves with `convert(env, value)`. Unlike work

@@ -25,9 +25,11 @@ class Handle : public Napi::ObjectWrap<Derived> {
   };
 
   explicit Handle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Derived>(info) {
-    if (info.Length() != 1 || !info[0].IsExternal()) {
-      throw Napi::TypeError::New(info.Env(), std::string(Derived::kName) + " objects can only be created by the addon");
-    }
+    translate_exceptions(info.Env(), [&] {
+      if (info.Length() == 1 && info[0].IsExternal()) return;
+      fail(ErrorCode::kInvalidArgument, "invalid construction of a ", Derived::kName,
+           ": expected one by the addon, received a call of its class.");
+    });
     const auto* contents = info[0].As<Napi::External<Contents>>().Data();
     resource_ = contents->resource;
     bytes_ = contents->bytes;

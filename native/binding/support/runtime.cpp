@@ -75,7 +75,14 @@ void Runtime::watch(const std::shared_ptr<BatchQueue>& queue) {
 
 Napi::Function Runtime::error_class() const { return error_class_.IsEmpty() ? Napi::Function() : error_class_.Value(); }
 
-void Runtime::set_error_class(Napi::Function error_class) { error_class_ = Napi::Persistent(error_class); }
+void Runtime::set_error_class(Napi::Function error_class, Napi::Function follow) {
+  error_class_ = Napi::Persistent(error_class);
+  follow_ = follow.IsEmpty() ? Napi::FunctionReference() : Napi::Persistent(follow);
+}
+
+Napi::Promise Runtime::followed(Napi::Promise promise) const {
+  return follow_.IsEmpty() ? promise : follow_.Call({promise}).As<Napi::Promise>();
+}
 
 uint64_t Runtime::keep_callback(Napi::Function callback) {
   callbacks_.emplace(++next_callback_, Napi::Persistent(callback));

@@ -70,7 +70,10 @@ class Runtime {
 
   /// The class used to create errors; empty until `set_error_class`.
   Napi::Function error_class() const;
-  void set_error_class(Napi::Function error_class);
+  /// `follow` receives each promise of native work within the call that began it, and returns the caller's: an error
+  /// that arrives later can name the place of the call. Empty: promises are returned as they are.
+  void set_error_class(Napi::Function error_class, Napi::Function follow);
+  Napi::Promise followed(Napi::Promise promise) const;
 
   /// JavaScript functions that native threads call by number: references may be touched only on the environment's
   /// thread.
@@ -92,6 +95,7 @@ class Runtime {
   std::vector<std::weak_ptr<std::atomic<bool>>> stop_flags_;
   std::vector<std::weak_ptr<BatchQueue>> queues_;
   Napi::FunctionReference error_class_;
+  Napi::FunctionReference follow_;
   std::unordered_map<uint64_t, Napi::FunctionReference> callbacks_;
   std::unordered_map<std::string, Napi::FunctionReference> constructors_;
   uint64_t next_callback_ = 0;

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
+#include "core/data/label_error.h"
 
 namespace reviewkd {
 
@@ -20,7 +22,7 @@ Normalization Normalization::from(const Options& options) {
   return result;
 }
 
-void check_split(const Split& split, int64_t num_classes, const std::string& name) {
+void check_split(const Split& split, int64_t num_classes, const std::string& name, const std::string& labels_name) {
   const auto& images = split.images;
   if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
     fail(ErrorCode::kShapeMismatch, "invalid images of ", name, ": expected shape [N, 3, H, W], received ",
@@ -28,7 +30,7 @@ void check_split(const Split& split, int64_t num_classes, const std::string& nam
   }
   if (images.scalar_type() != at::kByte && images.scalar_type() != at::kFloat) {
     fail(ErrorCode::kDtypeMismatch, "invalid images of ", name, ": expected uint8 or float32, received ",
-         images.scalar_type(), ".");
+         type_name(images.scalar_type()), ".");
   }
   if (split.labels.dim() != 1 || split.labels.size(0) != images.size(0)) {
     fail(ErrorCode::kShapeMismatch, "invalid labels of ", name, ": expected ", images.size(0), " for ", images.size(0),
@@ -38,8 +40,8 @@ void check_split(const Split& split, int64_t num_classes, const std::string& nam
   const int64_t* bad =
       std::find_if(labels, labels + images.size(0), [&](int64_t label) { return label < 0 || label >= num_classes; });
   if (bad != labels + images.size(0)) {
-    fail(ErrorCode::kLabelOutOfRange, "invalid labels of ", name, ": expected 0 to ", num_classes - 1, ", received ",
-         *bad, " for image ", bad - labels, ".");
+    fail_label("labels of " + name, labels_name, bad - labels, *bad, 0, num_classes - 1,
+               "Correct the label, or pass the right numClasses.");
   }
 }
 

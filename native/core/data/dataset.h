@@ -42,7 +42,9 @@ struct Dataset {
 };
 
 /// Throws SHAPE_MISMATCH, DTYPE_MISMATCH or LABEL_OUT_OF_RANGE (naming the first bad label) unless the split is sound.
-void check_split(const Split& split, int64_t num_classes, const std::string& name);
+/// name: for messages, such as "train"; labels: the name of the list of labels, such as "train.labels".
+void check_split(const Split& split, int64_t num_classes, const std::string& name,
+                 const std::string& labels = "labels");
 
 /// The split's first `limit` images.
 Split limited(const Split& split, std::optional<int64_t> limit);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 
 namespace reviewkd {
 
@@ -25,8 +26,8 @@ ImageQueue::ImageQueue(const ImageQueueOptions& options)
 
 void ImageQueue::check(const PixelBlock& block) const {
   if (filling_.count > 0 && filling_.pixels.scalar_type() != block.dtype) {
-    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", filling_.pixels.scalar_type(),
-                   ", as at the start of the batch, received ", block.dtype, ".");
+    reviewkd::fail(ErrorCode::kDtypeMismatch, "invalid images: expected ", type_name(filling_.pixels.scalar_type()),
+                   ", as at the start of the batch, received ", type_name(block.dtype), ".");
   }
   const int64_t classes = converter_->options.num_classes;
   const auto* end = block.labels + block.count;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 #include "core/models/detection/detector.h"
 #include "core/models/inference.h"
 #include "core/models/init.h"
@@ -49,7 +50,7 @@ Distiller::Distiller(std::shared_ptr<Network> teacher, std::shared_ptr<Network> 
   check_logits();
   if (teacher_->dtype() != student_->dtype()) {
     fail(ErrorCode::kDtypeMismatch, "invalid dtype: expected the same for teacher and student, received ",
-         teacher_->dtype(), " and ", student_->dtype(), ".");
+         type_name(teacher_->dtype()), " and ", type_name(student_->dtype()), ".");
   }
   init::place(*modules_, student_->device(), student_->dtype());
 }

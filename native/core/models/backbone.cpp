@@ -54,7 +54,11 @@ void BackboneImpl::require_gradients(bool required) {
 }
 
 ImageSize image_size_of(const at::Tensor& images) {
-  if (images.dim() != 4 || images.size(0) < 1 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
+  if (images.dim() == 4 && images.size(0) == 0) {
+    fail(ErrorCode::kShapeMismatch, "invalid images: expected at least one, [N, 3, H, W] with N ≥ 1, received ",
+         images.sizes(), ". Skip batches without images.");
+  }
+  if (images.dim() != 4 || images.size(1) != 3 || images.size(2) < 1 || images.size(3) < 1) {
     fail(ErrorCode::kShapeMismatch, "invalid images: expected shape [N, 3, H, W], received ", images.sizes(), ".");
   }
   return {images.size(2), images.size(3)};

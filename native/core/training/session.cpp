@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 #include "core/ops/backend/device_streams.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/threads/default_threads.h"
@@ -64,7 +65,8 @@ void Session::check_batch(const Batch& batch) const {
   image_size_of(batch.images);
   if (!batch.images.is_floating_point()) {
     fail(ErrorCode::kDtypeMismatch, "invalid images: expected normalized floating-point values, received ",
-         batch.images.scalar_type(), ". Subtract the mean, and divide by the standard deviation of each channel.");
+         type_name(batch.images.scalar_type()),
+         ". Subtract the mean, and divide by the standard deviation of each channel.");
   }
   task().check_targets(*network().module, batch.image_batch(), batch.targets);
 }

@@ -1,3 +1,4 @@
+import { createContext, runInContext } from "node:vm";
 import { expect } from "chai";
 import { loadDataset, type Batch, type DatasetSplit } from "../../../lib/index.js";
 import type { ArraySplit, DataSourceInput } from "../../../lib/config/schemas/data.js";
@@ -117,21 +118,76 @@ describe("arrays as a data set", () => {
     expect((await readAll(data.test)).labels).to.deep.equal([0]);
   });
 
+  it("take arrays of another realm, clamped ones, Buffers and parts of larger ones", async () => {
+    const expected = bytes(2);
+    const realm = createContext({ numbers: [...expected] });
+    const odd = new Uint8Array(expected.length + 1);
+    odd.set(expected, 1);
+    for (const images of [runInContext("new Uint8Array(numbers)", realm) as Uint8Array,
+      Uint8ClampedArray.from(expected), Buffer.from(expected), odd.subarray(1)]) {
+      using data = await loadDataset(
+        source({ images, labels: [0, 1] }, { images, labels: [0, 1] }, {
+          normalization: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] },
+        }),
+      );
+      expect((await readAll(data.train)).values.map(Math.round)).to.deep.equal([...expected]);
+    }
+    const values = floats(2);
+    using data = await loadDataset(source({
+      images: runInContext("Float32Array.from(numbers)", createContext({ numbers: [...values] })) as Float32Array,
+      labels: runInContext("[1n, 0]", createContext({})) as number[],
+    }));
+    expect(await readAll(data.train)).to.deep.equal({ values: [...values], labels: [1, 0] });
+  });
+
+  it("copy shared memory and memory that grows at once, so that later changes do not matter", async () => {
+    const given = floats(2);
+    // TypeScript's ES2023 does not know the second argument.
+    const growing = <Memory>(type: new(bytes: number) => Memory): Memory =>
+      new (type as new(bytes: number, options: object) => Memory)(given.byteLength, { maxByteLength: 4096 });
+    for (const buffer of [new SharedArrayBuffer(given.byteLength), growing(SharedArrayBuffer), growing(ArrayBuffer)]) {
+      // Without a length, an array follows its buffer's.
+      const images = new Float32Array(buffer);
+      images.set(given);
+      const labels = new BigInt64Array(new SharedArrayBuffer(16));
+      const loading = loadDataset(source({ images, labels }));
+      images.fill(7);
+      labels.fill(3n);
+      using data = await loading;
+      expect(await readAll(data.train)).to.deep.equal({ values: [...given], labels: [0, 0] });
+    }
+  });
+
+  it("name an array whose memory is gone, and the first value that is not finite", async () => {
+    const gone = { images: floats(2), labels: Uint8Array.of(0, 1) };
+    structuredClone(gone.labels, { transfer: [gone.labels.buffer] });
+    expect((await failureOf("INVALID_ARGUMENT", () => loadDataset(source(gone)))).message).to.match(
+      /^invalid train\.labels: expected an array with its memory/,
+    );
+    const bad = { images: floats(600), labels: new Uint8Array(600) };
+    bad.images[599 * VALUES + 4] = NaN;
+    bad.images[599 * VALUES + 5] = Infinity;
+    const good = { images: floats(1), labels: [0] };
+    expect((await failureOf("INVALID_ARGUMENT", () => loadDataset(source(good, bad)))).message).to.equal(
+      `invalid images: test.images[${599 * VALUES + 4}], a value of image 599, is nan: expected finite numbers. Correct the image or leave it out.`,
+    );
+  });
+
   const good: ArraySplit = { images: bytes(2), labels: [0, 1] };
   const bad = [
     { what: "fewer values than images", code: "SHAPE_MISMATCH",
       source: source({ images: bytes(2).subarray(1), labels: [0, 1] }),
-      says: "invalid train.images: expected 36 values (2 images of 18), received 35." },
+      says: "invalid train.images: expected 36 values (2 images of 18, one for each label), received 35." },
     { what: "more values than images in the test", code: "SHAPE_MISMATCH",
       source: source(good, { images: bytes(3), labels: [0, 1] }), says: "test.images" },
     { what: "no images", code: "SHAPE_MISMATCH", source: source({ images: new Uint8Array(0), labels: [] }),
-      says: "train" },
+      says: "invalid train: expected at least one image with its label, received none." },
     { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE",
       source: source({ images: bytes(2), labels: [3, 4] }),
-      says: "invalid labels of train: expected 0 to 3, received 4 for image 1" },
+      says: "invalid labels of train: train.labels[1] is 4: expected an integer from 0 to 3." },
     { what: "a label below 0 in the test", code: "LABEL_OUT_OF_RANGE",
       source: source(good, { images: bytes(2), labels: Int32Array.of(-1, 0) }),
-      says: "labels of test: expected 0 to 3, received -1 for image 0" },
+      says: "invalid labels of test: test.labels[0] is -1: expected an integer from 0 to 3." },
     { what: "a fractional label", code: "INVALID_ARGUMENT", source: source({ images: bytes(2), labels: [0, 0.5] }),
       says: "labels" },
     { what: "bytes for training and floats for the test", code: "DTYPE_MISMATCH",

@@ -175,14 +175,16 @@ describe("an epoch over a stream", () => {
       /image 2 of a stream: expected 192 values .* received 5/],
     ["a piece without images", { images: new Uint8Array(0), labels: [] }, "SHAPE_MISMATCH", /image 2 .*\(0 labels/],
     ["numbers of another type", { image: new Float64Array(VALUES), label: 0 }, "DTYPE_MISMATCH",
-      /image 2 of a stream: expected a Uint8Array or Float32Array, received a Float64Array/],
+      /image 2 of a stream: expected a Uint8Array, Uint8ClampedArray or Float32Array, received a Float64Array/],
     ["floats after bytes", { image: new Float32Array(VALUES), label: 0 }, "DTYPE_MISMATCH",
       /as at the start of the batch/],
-    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "LABEL_OUT_OF_RANGE",
-      /label of image 2 of a stream: expected an integer, received 0\.5/],
+    ["a label that is no whole number", { image: pixels(0), label: 0.5 }, "INVALID_ARGUMENT",
+      /^invalid label of image 2 of a stream: label is 0\.5: expected an integer from 0 to 3\./],
+    ["labels one of which is a string", { images: new Uint8Array(2 * VALUES), labels: [0, "1"] }, "INVALID_ARGUMENT",
+      /labels\[1\] is "1": expected an integer from 0 to 3\./],
     ["a label without its class", { image: pixels(0), label: 4 }, "LABEL_OUT_OF_RANGE",
-      /invalid label: expected 0 to 3, received 4/],
-    ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /received -1/],
+      /label is 4: expected an integer from 0 to 3/],
+    ["a negative label", { image: pixels(0), label: -1n }, "LABEL_OUT_OF_RANGE", /label is -1n: expected an integer/],
   ];
   for (const [what, item, code, message] of wrong) {
     it(`rejects ${what}, and asks the producer to return`, async () => {

@@ -190,6 +190,15 @@ describe("a pair with a detector that cannot be explained", () => {
     );
   });
 
+  it("has a batch of one image and a level with a single value, with the option to change", async () => {
+    const { message } = await failureOf("BATCH_TOO_SMALL",
+      () =>
+        explainPair({ teacher: "retinanet-resnet18-fpn", student: "retinanet-resnet18-fpn", numClasses: 5, batchSize: 1,
+          imageSize: [64, 64] }));
+    expect(message).to.match(/^invalid batchSize in pair options: expected at least 2 for images of 64×64, received 1/)
+      .and.include("--image-size").and.not.include("last batch");
+  });
+
   it("has no class but the background", async () => {
     const pair = { teacher: "retinanet-resnet18-fpn", student: "faster-rcnn-resnet18-fpn" };
     const { message } = await failureOf("INVALID_ARGUMENT", () => explainPair({ ...pair, numClasses: 1 }));

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
 import { mergeSettings } from "../../../lib/config/merge-settings.js";
 
@@ -43,6 +44,13 @@ describe("mergeSettings", () => {
       training: { epochs: 3, maxSteps: 90, batchSize: 8 },
     });
     expect(training({ maxSteps: null })).to.deep.equal({ training: { epochs: 240, maxSteps: null, batchSize: 8 } });
+  });
+
+  it("merges objects of another realm like this one's, and replaces objects of classes", () => {
+    const inner = runInNewContext("({ b: 2 })") as object;
+    expect(mergeSettings({ inner: { a: 1 } }, { inner })).to.deep.equal({ inner: { a: 1, b: 2 } });
+    for (const object of [new Date(0), new Map(), [1]])
+      expect(mergeSettings({ inner: { a: 1 } }, { inner: object })["inner"]).to.equal(object);
   });
 
   it("does not modify its layers", () => {

@@ -8,6 +8,9 @@ const rejection = (method: unknown): Promise<ReviewKdError> =>
   failureOf("INVALID_ARGUMENT", () => parse(Method, method, "method"));
 const KINDS = ["kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused", "review"];
 
+const LIST_THEM =
+  'List the terms, such as of: [{ kind: "review" }, { kind: "kd" }]; on the command line in a file for --config.';
+
 describe("the schema of methods", () => {
   it("has a warm-up of 20 epochs for feature losses and dkd, and none for kd", () => {
     const warmups = KINDS.map((kind) => [kind, (Method.parse({ kind }) as { warmupEpochs: number }).warmupEpochs]);
@@ -59,9 +62,9 @@ describe("the schema of methods", () => {
     ["a negative stage weight", { kind: "multi-layer", stageWeights: [1, -1] },
       "invalid stageWeights[1] in method: expected a finite number ≥ 0, received -1."],
     ["an empty sum", { kind: "sum", of: [] },
-      "invalid of in method: expected an array of one or more methods, received an array of 0 elements."],
+      `invalid of in method: expected an array of one or more methods, received an array of 0 elements. ${LIST_THEM}`],
     ["a sum of nothing", { kind: "sum" },
-      "invalid of in method: expected an array of one or more methods, received nothing."],
+      `invalid of in method: expected an array of one or more methods, received nothing. ${LIST_THEM}`],
     ["a sum within a sum", { kind: "sum", of: [{ kind: "kd" }, { kind: "sum", of: [{ kind: "kd" }] }] },
       'invalid of[1].kind in method: expected "kd", "dkd", "single-layer", "multi-layer", "review-stage", "review-pairs", "review-fused" or "review", ' +
       'received "sum". The terms of a sum are single methods: add the terms of an inner sum to the outer one.'],

@@ -94,7 +94,7 @@ describe("a task", () => {
       /expected the metric top1, received meanError, withinOne/,
     );
     expect(namedValue(evaluationOf(0.25), "meanError")).to.equal(0.25);
-    expect(() => namedValue(evaluationOf(0.25), "top1")).to.throw(/expected a number for top1, received undefined/);
+    expect(() => namedValue(evaluationOf(0.25), "top1")).to.throw(/expected a number for top1, received nothing/);
     expect(primaryNameOf(bestEpoch(3, "meanError", 0.5))).to.equal("meanError");
   });
 

@@ -122,7 +122,7 @@ describe("parse", () => {
       test: { images: new Uint8Array(3), labels: [0] } };
     const { message } = failure(DataSource, { ...arrays, train: { images: new Int8Array(3), labels: [0] } }, "data");
     expect(message).to.equal(
-      "invalid train.images in data: expected a Uint8Array or a Float32Array, received an Int8Array of 3 elements.",
+      "invalid train.images in data: expected a Uint8Array, a Uint8ClampedArray or a Float32Array, received an Int8Array of 3 elements.",
     );
   });
 

@@ -22,14 +22,15 @@ describe("a batch that cannot be trained on", () => {
   const two = images(2, 3, SIDE, SIDE);
   const cases = [
     { what: "a label of the number of classes", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(0, CLASSES),
-      says: `invalid labels: expected 0 to ${CLASSES - 1}, received ${CLASSES}.` },
-    { what: "a label below 0", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(-1, 0), says: "received -1" },
+      says: `invalid labels: labels[1] is ${CLASSES}: expected an integer from 0 to ${CLASSES - 1}.` },
+    { what: "a label below 0", code: "LABEL_OUT_OF_RANGE", images: two, labels: labels(-1, 0),
+      says: "labels[0] is -1:" },
     { what: "images of three dimensions", code: "SHAPE_MISMATCH", images: images(3, SIDE, SIDE), labels: labels(0),
       says: "[3, 8, 8]" },
     { what: "images of one channel", code: "SHAPE_MISMATCH", images: images(2, 1, SIDE, SIDE), labels: labels(0, 1),
       says: "[N, 3, H, W]" },
     { what: "no images", code: "SHAPE_MISMATCH", images: images(0, 3, SIDE, SIDE), labels: labels(),
-      says: "[0, 3, 8, 8]" },
+      says: "expected at least one, [N, 3, H, W] with N ≥ 1, received [0, 3, 8, 8]" },
     { what: "fewer labels than images", code: "SHAPE_MISMATCH", images: two, labels: labels(1),
       says: "invalid labels: expected [2], received [1]." },
     { what: "labels of two dimensions", code: "SHAPE_MISMATCH", images: two,

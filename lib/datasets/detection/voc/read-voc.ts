@@ -4,7 +4,7 @@ import { throwIfAborted } from "../../../api/abort.js";
 import { assertObject, parse } from "../../../config/validation.js";
 import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../../config/schemas/detection/data.js";
-import { causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
+import { atCall, causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
 import { typeByName } from "../../../images/image-types.js";
 import { loadSharp, type Sharp } from "../../../images/load-sharp.js";
 import { mapInOrder } from "../../../images/map-in-order.js";
@@ -71,6 +71,10 @@ const LARGEST_LIST = 2 ** 24;
  * ```
  */
 export async function readVocAnnotations(root: string, options: ReadVocOptions = {}): Promise<DetectionAnnotations> {
+  return atCall(readAnnotations(root, options));
+}
+
+async function readAnnotations(root: string, options: ReadVocOptions): Promise<DetectionAnnotations> {
   assertObject(options, "options of readVocAnnotations");
   const { signal, onProgress, ...rest } = options;
   throwIfAborted(signal, "reading annotations");

@@ -5,13 +5,14 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
 
 namespace reviewkd::ops {
 
 void require_floating(const at::Tensor& values, const char* name) {
   if (at::isFloatingType(values.scalar_type())) return;
-  fail(ErrorCode::kDtypeMismatch, "invalid ", name, ": expected floating point values, received ", values.scalar_type(),
-       ". Convert them to float32 or float64 first.");
+  fail(ErrorCode::kDtypeMismatch, "invalid ", name, ": expected floating point values, received ",
+       type_name(values.scalar_type()), ". Convert them to float32 or float64 first.");
 }
 
 void require_rows(const at::Tensor& boxes, int64_t columns, const char* name) {
@@ -30,8 +31,8 @@ void require_sizes(const at::Tensor& values, at::IntArrayRef sizes, const char* 
 
 void require_alike(const at::Tensor& first, const at::Tensor& second, const char* first_name, const char* second_name) {
   if (first.scalar_type() != second.scalar_type()) {
-    fail(ErrorCode::kDtypeMismatch, "invalid ", second_name, ": expected ", first.scalar_type(), " as of ", first_name,
-         ", received ", second.scalar_type(), ". Convert one of them to the type of the other.");
+    fail(ErrorCode::kDtypeMismatch, "invalid ", second_name, ": expected ", type_name(first.scalar_type()), " as of ",
+         first_name, ", received ", type_name(second.scalar_type()), ". Convert one of them to the type of the other.");
   }
   require_same_device(first, second, first_name, second_name);
 }
@@ -45,8 +46,8 @@ void require_same_device(const at::Tensor& first, const at::Tensor& second, cons
 
 void require_int64(const at::Tensor& values, const char* name) {
   if (values.scalar_type() == at::kLong) return;
-  fail(ErrorCode::kDtypeMismatch, "invalid ", name, ": expected int64 values, received ", values.scalar_type(),
-       ". Convert them to int64 first.");
+  fail(ErrorCode::kDtypeMismatch, "invalid ", name, ": expected int64 values, received ",
+       type_name(values.scalar_type()), ". Convert them to int64 first.");
 }
 
 void require_positive(double value, const char* name) {

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/numeric.h"
+#include "core/data/label_error.h"
 #include "core/ops/cross_entropy/device.h"
 #include "core/tasks/classification/accuracy.h"
 
@@ -58,7 +59,7 @@ std::unique_ptr<MetricAccumulator> Classification::new_accumulator(const Network
 
 void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t classes) {
   if (labels.scalar_type() != at::kLong) {
-    fail(ErrorCode::kDtypeMismatch, "invalid labels: expected int64, received ", labels.scalar_type(),
+    fail(ErrorCode::kDtypeMismatch, "invalid labels: expected int64, received ", type_name(labels.scalar_type()),
          ". Convert them.");
   }
   if (labels.dim() != 1 || labels.size(0) != images.size(0)) {
@@ -68,8 +69,10 @@ void check_labels(const at::Tensor& labels, const at::Tensor& images, int64_t cl
   const int64_t lowest = labels.min().item<int64_t>();
   const int64_t highest = labels.max().item<int64_t>();
   if (lowest < 0 || highest >= classes) {
-    fail(ErrorCode::kLabelOutOfRange, "invalid labels: expected 0 to ", classes - 1, ", received ",
-         lowest < 0 ? lowest : highest, ". Check numClasses of the network, and the labels.");
+    const at::Tensor is_wrong = labels.lt(0).logical_or_(labels.ge(classes));
+    const auto index = is_wrong.to(at::kByte).argmax().item<int64_t>();
+    fail_label("labels", "labels", index, labels[index].item<int64_t>(), 0, classes - 1,
+               "Check numClasses of the network, and the labels.");
   }
 }
 

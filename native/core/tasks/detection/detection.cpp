@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "core/base/numeric.h"
+#include "core/data/label_error.h"
 #include "core/ops/boxes/boxes.h"
 #include "core/tasks/detection/detection_metrics.h"
 
@@ -65,7 +67,7 @@ at::Tensor clipped_boxes(const at::Tensor& boxes, ImageSize image, size_t index)
 void check_masks(const at::Tensor& masks, size_t index) {
   if (masks.scalar_type() != at::kByte) {
     fail(ErrorCode::kDtypeMismatch, "invalid masks of image ", index, ": expected uint8, received ",
-         masks.scalar_type(), ". Convert them to 0 and 1.");
+         type_name(masks.scalar_type()), ". Convert them to 0 and 1.");
   }
   if (masks.numel() == 0) return;
   const auto largest = masks.max().item<int64_t>();
@@ -158,20 +160,27 @@ void Detection::check_targets(const BackboneImpl& network, const ImageBatch& ima
     check_shapes(image, images.size(static_cast<int64_t>(i)), i, kind_ == DetectorKind::kMaskRcnn);
     if (image.labels.scalar_type() != at::kLong) {
       fail(ErrorCode::kDtypeMismatch, "invalid labels of image ", i, ": expected int64, received ",
-           image.labels.scalar_type(), ". Convert them.");
+           type_name(image.labels.scalar_type()), ". Convert them.");
     }
     if (image.labels.numel() == 0) continue;
     const auto low = image.labels.min().item<int64_t>(), high = image.labels.max().item<int64_t>();
     if (low < lowest || high >= network.num_classes()) {
-      fail(ErrorCode::kLabelOutOfRange, "invalid labels of image ", i, ": expected ", lowest, " to ",
-           network.num_classes() - 1, ", received ", low < lowest ? low : high,
-           lowest == 1 ? ". 0 is the background: count classes from 1."
-                       : ". RetinaNet counts classes from 0: take batches with labels: \"from-0\".");
+      const at::Tensor is_wrong = image.labels.lt(lowest).logical_or_(image.labels.ge(network.num_classes()));
+      const auto object = is_wrong.to(at::kByte).argmax().item<int64_t>();
+      fail_label("labels of image " + std::to_string(i), "targets[" + std::to_string(i) + "].labels", object,
+                 image.labels[object].item<int64_t>(), lowest, network.num_classes() - 1,
+                 lowest == 1 ? "0 is the background: count classes from 1."
+                             : "RetinaNet counts classes from 0: take batches with labels: \"from-0\".");
     }
     const at::Tensor sides = image.boxes.slice(1, 2) - image.boxes.slice(1, 0, 2);  // [K, 2]
-    if (!sides.gt(0).all().item<bool>() || !image.boxes.isfinite().all().item<bool>()) {
-      fail(ErrorCode::kInvalidArgument, "invalid boxes of image ", i,
-           ": expected x1 < x2 and y1 < y2, received a box without an area. Drop such boxes.");
+    const at::Tensor is_box = sides.gt(0).all(1).logical_and_(image.boxes.isfinite().all(1));  // [K]
+    if (!is_box.all().item<bool>()) {
+      const auto object = is_box.logical_not().to(at::kByte).argmax().item<int64_t>();
+      const at::Tensor box = image.boxes[object].to(at::kCPU, at::kDouble);
+      const double* corners = box.data_ptr<double>();
+      fail(ErrorCode::kInvalidArgument, "invalid boxes: targets[", i, "].boxes[", object, "] is ", corners[0], ", ",
+           corners[1], ", ", corners[2], ", ", corners[3],
+           ": expected finite x1 < x2 and y1 < y2, received a box without an area. Drop such boxes.");
     }
   }
 }
@@ -210,7 +219,7 @@ Batch detection_batch(const DetectorImpl& detector, const std::vector<at::Tensor
   for (const at::Tensor& image : images) {
     if (image.dim() != 3 || image.size(0) != 3 || image.numel() == 0 || !image.is_floating_point()) {
       fail(ErrorCode::kShapeMismatch, "invalid image: expected [3, H, W] with values from 0 to 1, received ",
-           image.sizes(), " of ", image.scalar_type(), ".");
+           image.sizes(), " of ", type_name(image.scalar_type()), ".");
     }
   }
   const ImageBatch batch = detector.input().prepare(images);

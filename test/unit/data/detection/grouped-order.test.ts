@@ -105,7 +105,10 @@ describe("draws of training images", () => {
   });
 
   it("need a size", () => {
-    for (const none of [[], undefined])
-      expect(() => drawSize(none as never, 1, 0, 0)).to.throw("invalid sizes: expected at least one, received none.");
+    for (const [sizes, received] of [[[], "none"], [undefined, "nothing"], ["800", '"800"']] as const) {
+      expect(() => drawSize(sizes as never, 1, 0, 0)).to.throw(
+        `invalid sizes: expected at least one, received ${received}.`,
+      );
+    }
   });
 });

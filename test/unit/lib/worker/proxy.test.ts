@@ -155,6 +155,18 @@ describe("the proxy of a worker", () => {
     expect(Object.getPrototypeOf(counter)).to.have.property("constructor").with.property("name", "RemoteCounter");
   });
 
+  it("has errors whose stack names the caller's function, and whose cause has the worker's", async () => {
+    const error = await failureOf("INVALID_ARGUMENT", function myFunction () {
+      return counter.add("1" as never, 2);
+    });
+    expect(error.stack).to.match(/\n +at myFunction \(/);
+    expect((error.cause as Error).stack).to.include("WorkerServer").and.not.include("myFunction");
+    const { stack } = await failureOf("INVALID_ARGUMENT", async function myLoop () {
+      for await (const item of counter.down("1" as never)) expect(item).to.equal(undefined);
+    });
+    expect(stack).to.match(/\n +at (?:async )?myLoop \(/);
+  });
+
   it("does not compile without the row, or with another result", () => {
     const { child, same, sum, take, count, down, add } = ROW.methods;
     // @ts-expect-error add has no row
