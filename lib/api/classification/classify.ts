@@ -3,6 +3,7 @@ import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
 import { PositiveCount } from "../../config/schemas/common.js";
 import { Preprocessing } from "../../config/schemas/data.js";
+import { bytesOf, unshared } from "../../config/typed-arrays.js";
 import { assertObject, parse, valueText } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { type CenterCrop, decodeCenter } from "../../images/center-crop.js";
@@ -86,9 +87,13 @@ export async function classifyWith(model: Classifier, images: ImageInput | reado
   const { signal, onProgress, ...options } = given;
   const plan = planOf(model, parse(OptionsOfBoth, options, "classify options"));
   throwIfAborted(signal, WORK);
-  const list = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
-  list.forEach(assertImage);
-  list.forEach(assertTensor);
+  const inputs = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
+  inputs.forEach(assertImage);
+  inputs.forEach(assertTensor);
+  // A caller may write to the bytes before they are decoded.
+  const list = inputs.map((image) =>
+    typeof image === "string" || image instanceof Tensor ? image : unshared(bytesOf(image))
+  );
   const prepare = preparation(plan);
   const opened = mapInOrder(list, plan.decodedAtATime,
     async (image): Promise<Opened> => ({ image: await prepare(image) }));
