@@ -70,7 +70,9 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** Options of a {@link ReviewKdError}. */
-export interface ReviewKdErrorOptions extends ErrorOptions {
+export interface ReviewKdErrorOptions {
+  /** The error that led to this one. */
+  readonly cause?: unknown;
   /** The accepted names, if there is a list of them. */
   readonly valid?: readonly string[];
 }

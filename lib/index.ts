@@ -72,7 +72,7 @@ export type { StreamItem, StreamItems, StreamIterable, StreamPass, StreamPixels 
 export type { ClassScore, EpochProgress, EpochSummary, Evaluation } from "./config/schemas/epoch.js";
 export type { BrokenImage, Change, FitEvent } from "./config/schemas/fit-event.js";
 export type { Losses, StepResult, StepSeconds, TermLosses } from "./config/schemas/losses.js";
-export type { SystemInfo, InstallationAttempt, InstallationPlace,
+export type { SystemInfo, InstallationAttempt, InstallationFinding, InstallationPlace,
   InstallationReport } from "./config/schemas/system.js";
 export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, MethodInput, MethodKind, StagePair,
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";

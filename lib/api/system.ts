@@ -1,14 +1,14 @@
 import { cpus } from "node:os";
 import { addon, addonPath, inspectInstallation } from "../native.js";
-import { packageRoot, readManifest } from "../install/layout.js";
 import { getMachineInfo } from "../install/machine-info.js";
+import { VERSION } from "../install/version.js";
 import type { SystemInfo } from "../config/schemas/system.js";
 
 export { inspectInstallation };
 
 /** Version of this package. */
 export function packageVersion(): string {
-  return readManifest(packageRoot())?.version ?? "unknown";
+  return VERSION;
 }
 
 /**

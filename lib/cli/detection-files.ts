@@ -1,8 +1,9 @@
 // The files that `reviewkd detect` writes.
-import { mkdir, open, realpath, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
+import { open, realpath, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, join, parse } from "node:path";
 import { type DetectedImage, drawDetections, type DrawOptions, isReviewKdError, messageOf, ReviewKdError,
   toCocoResults } from "../index.js";
+import { makeDirectory } from "../make-directory.js";
 import { usageError } from "./errors.js";
 
 /** An entry of `images.json`. */
@@ -38,7 +39,7 @@ export class DetectionFiles {
   static async create(directory: string, paths: readonly string[], options: FileOptions): Promise<DetectionFiles> {
     const files = new DetectionFiles(directory, idsOf(paths), options);
     await files.#write(async () => {
-      await mkdir(directory, { recursive: true });
+      await makeDirectory(directory);
       const own = await realpath(directory);
       for (const folder of new Set(paths.map((path) => dirname(path)))) {
         if ((await realpath(folder).catch(() => undefined)) !== own) continue;

@@ -29,7 +29,7 @@ export interface DownloadOptions {
 
 /** Why a download failed. `partial`: what was received is kept, and the next attempt resumes from there. */
 export class DownloadError extends Error {
-  constructor(message: string, readonly partial: boolean, options?: ErrorOptions) {
+  constructor(message: string, readonly partial: boolean, options?: { readonly cause?: unknown }) {
     super(message, options);
   }
 }

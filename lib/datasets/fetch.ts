@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { atCall, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { makeDirectory } from "../make-directory.js";
 import { FetchOptions, type FetchKind } from "../config/schemas/data.js";
 import { assertObject, parse } from "../config/validation.js";
 import { download, DownloadError, type DownloadProgress } from "./download.js";
@@ -76,7 +77,7 @@ export async function fetchArchive(archive: Archive,
   if (await isComplete(target, archive)) return target;
   const path = join(directory, basename(new URL(archive.url).pathname) || "archive.tar.gz");
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await download({ url: archive.url, path, signal, onProgress });
     await verify(path, archive, signal);
     await unpack(path, target, archive, signal);

@@ -13,7 +13,8 @@ export async function loadSharp(load: () => Promise<unknown> = () => import("sha
   try {
     loaded = ((await load()) as { default?: unknown }).default;
   } catch (cause) {
-    const absent = (cause as NodeJS.ErrnoException | null)?.code === "ERR_MODULE_NOT_FOUND";
+    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+    const absent = ["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"].includes(code ?? "");
     throw missing(absent ? "it is not installed" : messageOf(cause), cause);
   }
   const pipeline: unknown = typeof loaded === "function" ? loaded.prototype : undefined;

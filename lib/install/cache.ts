@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
-import { ReviewKdError } from "../errors.js";
+import { causedBy, ReviewKdError } from "../errors.js";
 
 /** The file that is written last into an entry: one without it is incomplete. */
 export const MARKER = "reviewkd-cache.json";
@@ -14,7 +14,14 @@ const Contents = z.object({ libraries: z.record(z.string(), z.number()), headers
 /** The platform's name in packages, pins and cache entries, such as `linux-x64`. */
 export const platformName = `${process.platform}-${process.arch}`;
 
-/** The directory under which the package caches everything that can be downloaded or computed again. */
+/** The remedy for a cache that cannot be used. */
+export const CACHE_REMEDY = "set REVIEWKD_CACHE to a directory that this user can read and write";
+
+/**
+ * The directory under which the package caches everything that can be downloaded or computed again.
+ *
+ * @throws ReviewKdError `FILE_ACCESS` if nothing says where the user's directory is.
+ */
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   // @env REVIEWKD_CACHE users: The directory of downloads and of what can be computed again. Default: `reviewkd` in
   // `XDG_CACHE_HOME`.
@@ -22,7 +29,19 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   // @env HOME users: The user's directory. Default: the one that the system knows.
   const own = env["REVIEWKD_CACHE"];
   if (own) return resolve(own);
-  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "reviewkd");
+  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || home(), ".cache"), "reviewkd");
+}
+
+/** Unknown to the system for a user that it has no entry for, as in many containers. */
+function home(): string {
+  try {
+    const directory = homedir();
+    if (isAbsolute(directory)) return directory;
+    throw new Error(`the system says "${directory}"`);
+  } catch (error) {
+    throw causedBy("FILE_ACCESS", "invalid cache: expected a user with a home directory, received none", error,
+      "Set REVIEWKD_CACHE to a directory that this user can read and write.");
+  }
 }
 
 export function cacheEntry(env: NodeJS.ProcessEnv, version: string, variant: string,

@@ -1,12 +1,13 @@
 // Why an installed binary cannot be loaded, and what fixes it.
-import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import coerce from "semver/functions/coerce.js";
 import lt from "semver/functions/lt.js";
 import type { Diagnosis } from "./diagnose-missing.js";
-import { isInAsar, readManifest, reinstallCommand, type PlatformPackage } from "./layout.js";
+import { isBundled, isInAsar, readManifest, reinstallCommand, type PlatformPackage } from "./layout.js";
+import { exists } from "./look.js";
 import type { MachineInfo } from "./machine-info.js";
 import type { ProbeFailure } from "./probe.js";
+import { VERSION } from "./version.js";
 
 const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the image `node:22-bookworm-slim`";
 
@@ -14,7 +15,7 @@ const NEWER_SYSTEM = "use a newer system, such as Debian 12, Ubuntu 22.04 or the
 export function diagnoseRequirements(root: string, { manifest, directory }: PlatformPackage, machine: MachineInfo):
   | Diagnosis
   | undefined {
-  const own = readManifest(root)?.version;
+  const own = isBundled(root) ? VERSION : readManifest(root)?.version;
   if (own !== undefined && manifest.version !== own) {
     return {
       reason:
@@ -80,7 +81,13 @@ export function diagnoseLoadError(binary: string, failure: ProbeFailure, machine
   const missing = /([^\s:]+): cannot open shared object file: No such file/.exec(message)?.[1];
   if (missing !== undefined) return missingLibrary(binary, basename(missing), reinstall);
   const otherLibTorch = "it was built with another libtorch than the one that it loads";
+  // Node's own words: --no-addons, or its permission model without --allow-addons. Deno's: without --allow-ffi.
   const causes: readonly (readonly [pattern: RegExp, reason: string, fix: string])[] = [
+    [/loading addons is disabled|ERR_DLOPEN_DISABLED/i, `this program may not load native code (${message})`,
+      "start Node without `--no-addons`, and with `--allow-addons` where it runs with `--permission`"],
+    [/requires ffi access|allow-ffi/i, `this program may not load native code (${message.trim()})`,
+      "start Deno with `--allow-ffi`"],
+    [/dlopen is not a function/, `this runtime loads no native code (${message})`, "use Node, Deno, Bun or Electron"],
     [/file too short|invalid ELF header|ELF load command|cannot read file data|file truncated/,
       `a library is damaged or incomplete (${message})`, reinstall],
     [/failed to map segment|Operation not permitted/,
@@ -104,7 +111,7 @@ function missingLibrary(binary: string, library: string, reinstall: string): Dia
     return { reason: `this system has no ${library}`,
       fix: "apt-get install libstdc++6   (`dnf install libstdc++` on Fedora and Red Hat)" };
   }
-  const present = existsSync(join(dirname(binary), library));
+  const present = exists(join(dirname(binary), library));
   return {
     reason: present ? `the linker does not search the addon's directory for ${library}`
       : `${library} is missing in ${dirname(binary)}, or where the addon searches for it`,

@@ -1,7 +1,9 @@
 // Why the platform package is missing, and the one command that installs it. Each common cause has its own sentence.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isCheckout, platformPackageName, PLATFORMS, projectOf, readManifest, reinstallCommand } from "./layout.js";
+import { isBundled, isCheckout, platformPackageName, PLATFORMS, projectOf, readManifest,
+  reinstallCommand } from "./layout.js";
+import { exists, whyUnreadable } from "./look.js";
 import type { MachineInfo } from "./machine-info.js";
 
 export interface Diagnosis {
@@ -9,22 +11,33 @@ export interface Diagnosis {
   readonly fix: string;
 }
 
+export const LET_READ = "let this user read the files of the package, of libtorch and of their directories";
+
+/** The diagnosis of a file that is there for others than this user. */
+export function unreadable(path: string): Diagnosis {
+  return { reason: `this user cannot read ${path} (${whyUnreadable(path) ?? "it can be read now"})`, fix: LET_READ };
+}
+
 /** Why the package with this machine's binaries cannot be found from the package at `root`. */
 export function diagnoseMissing(root: string, machine: MachineInfo): Diagnosis {
   const name = platformPackageName(machine.platform);
   const version = readManifest(root)?.version ?? "latest";
   if (isCheckout(root)) return { reason: "not installed, since this is a checkout", fix: "npm run build" };
+  const hidden = scopesOf(root).map((scope) => join(scope, machine.platform, "package.json")).find((path) =>
+    whyUnreadable(path) !== undefined
+  );
+  if (hidden !== undefined) return unreadable(hidden);
   return bundled(root) ?? unsupported(machine) ?? otherPlatform(root, name, version, machine) ?? leftOut(root, name);
 }
 
 /** A bundler copied this code out of its package, without node_modules. */
 function bundled(root: string): Diagnosis | undefined {
+  if (!isBundled(root)) return undefined;
   const found = readManifest(root)?.name;
-  if (found === "reviewkd") return undefined;
   return {
     reason: `this code runs outside of its package (${root} is ${found === undefined ? "no package" : `the package ${found}`}): a bundler copied it without the binaries`,
     fix:
-      "keep reviewkd out of the bundle and install it alongside: `--external:reviewkd` for esbuild, `externals` for webpack, `build.rollupOptions.external` for Vite",
+      "keep reviewkd out of the bundle and install it alongside: `--external:reviewkd` for esbuild, `externals` for webpack, `ssr.external` for Vite; docs/bundlers.md has each",
   };
 }
 
@@ -44,13 +57,17 @@ function unsupported(machine: MachineInfo): Diagnosis | undefined {
   };
 }
 
+/** The folders of the platforms' packages: next to this package, and in the project's own node_modules. */
+function scopesOf(root: string): string[] {
+  const project = projectOf(root);
+  return [dirname(root), ...(project === undefined ? [] : [join(project, "node_modules")])]
+    .map((folder) => join(folder, "@reviewkd"));
+}
+
 /** node_modules or the lock file came from another machine. */
 function otherPlatform(root: string, name: string, version: string, machine: MachineInfo): Diagnosis | undefined {
   const project = projectOf(root);
-  // Next to this package, and in the project's own node_modules.
-  const scopes = [dirname(root), ...(project === undefined ? [] : [join(project, "node_modules")])]
-    .map((folder) => join(folder, "@reviewkd"));
-  const others = scopes.flatMap((scope) => (existsSync(scope) ? readdirSync(scope) : [])).filter((other) =>
+  const others = scopesOf(root).flatMap((scope) => (exists(scope) ? readdirSync(scope) : [])).filter((other) =>
     PLATFORMS.includes(other)
   );
   if (others.length > 0) {
@@ -60,7 +77,7 @@ function otherPlatform(root: string, name: string, version: string, machine: Mac
     };
   }
   const lock = project === undefined ? undefined : join(project, "package-lock.json");
-  if (lock === undefined || !existsSync(lock)) return undefined;
+  if (lock === undefined || !exists(lock)) return undefined;
   const packages = lockedPackages(lock);
   if (!packages.some((path) => path.endsWith("node_modules/reviewkd"))) return undefined;
   if (packages.some((path) => path.endsWith(`node_modules/${name}`))) return undefined;
@@ -83,7 +100,7 @@ function lockedPackages(path: string): string[] {
 /** Each package manager has its own options to omit optional dependencies, and its own command to install them. */
 function leftOut(root: string, name: string): Diagnosis {
   const project = projectOf(root);
-  const has = (file: string): boolean => project !== undefined && existsSync(join(project, file));
+  const has = (file: string): boolean => project !== undefined && exists(join(project, file));
   if (root.includes("/.pnpm/") || root.includes("\\.pnpm\\") || has("node_modules/.modules.yaml")) {
     return {
       reason:

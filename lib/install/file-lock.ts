@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { lock } from "proper-lockfile";
+import { makeDirectory } from "../make-directory.js";
 
 const STALE_MS = 10_000;
 const POLL_MS = 250;
@@ -13,7 +13,7 @@ const POLL_MS = 250;
  * @param onWait - Called once if another process holds the lock.
  */
 export async function withFileLock<T>(path: string, work: () => Promise<T>, onWait?: () => void): Promise<T> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDirectory(dirname(path));
   // Without a handler, proper-lockfile throws from a timer when a lock was taken over.
   const options = { lockfilePath: path, realpath: false, stale: STALE_MS, onCompromised: () => undefined };
   const release = await lock(path, options).catch((error: unknown) => {

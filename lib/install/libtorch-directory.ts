@@ -1,10 +1,11 @@
 // Reads what a directory holds of libtorch, and whether an addon can be built or loaded with it.
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import diff from "semver/functions/diff.js";
 import satisfies from "semver/functions/satisfies.js";
-import { ReviewKdError } from "../errors.js";
+import { causedBy, ReviewKdError } from "../errors.js";
 import { cudaLibTorchDirectory, MARKER } from "./cache.js";
+import { exists } from "./look.js";
 
 /** Minor versions of libtorch that the addon compiles with. */
 export const OLDEST_VERSION = "2.11";
@@ -47,14 +48,14 @@ export function mainLibraries(platform: string = process.platform): string[] {
 /** The libtorch in `directory`, or in `torch` below it; undefined if neither holds one. */
 export function readLibTorch(directory: string): LibTorchDirectory | undefined {
   const name = join("lib", libraryFile("torch_cpu"));
-  const root = [resolve(directory), resolve(directory, "torch")].find((path) => existsSync(join(path, name)));
+  const root = [resolve(directory), resolve(directory, "torch")].find((path) => exists(join(path, name)));
   return root === undefined ? undefined : { root, version: versionOf(root).version, library: join(root, name) };
 }
 
 /** Recorded by Python's `torch` in version.py, by an unpacked libtorch in build-version, else in headers alone. */
 function versionOf(root: string): { version?: string | undefined; variant?: string | undefined } {
   const path = ["version.py", "build-version", VERSION_HEADER].map((name) => join(root, name)).find((file) =>
-    existsSync(file)
+    exists(file)
   );
   if (path === undefined) return {};
   const text = readFileSync(path, "utf8");
@@ -66,12 +67,27 @@ function versionOf(root: string): { version?: string | undefined; variant?: stri
   return { version, variant };
 }
 
-/** The installed CUDA builds; an unfinished one has no marker yet and is left out. */
+/**
+ * The installed CUDA builds; an unfinished one has no marker yet and is left out.
+ *
+ * @throws ReviewKdError `FILE_ACCESS` if the cache cannot be read.
+ */
 export function installedCudaLibTorches(env: NodeJS.ProcessEnv = process.env): LibTorchDirectory[] {
   const folder = cudaLibTorchDirectory(env);
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names.map((name) => join(folder, name)).filter((directory) => existsSync(join(directory, MARKER)))
+  const names = namesIn(folder);
+  return names.map((name) => join(folder, name)).filter((directory) => exists(join(directory, MARKER)))
     .map(readLibTorch).filter((found) => found !== undefined);
+}
+
+/** `existsSync` would take a folder that may not be read for one that is missing. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw causedBy("FILE_ACCESS", `invalid cache: expected a directory that can be read, received ${folder}`, error,
+      "Set REVIEWKD_CACHE to a directory that this user can read and write.");
+  }
 }
 
 /** Whether an addon works with another version: libtorch keeps its binary interface within a minor version. */
@@ -88,10 +104,10 @@ export function isCompatible(built: string, found: string): boolean {
  */
 export function inspectLibTorch(directory: string, origin: string): LibTorch {
   const root = [directory, join(directory, "torch")].find((path) =>
-    existsSync(join(path, "lib")) || existsSync(join(path, "include"))
+    exists(join(path, "lib")) || exists(join(path, "include"))
   );
   if (root === undefined) {
-    const found = existsSync(directory) ? "a directory with neither" : "no such directory";
+    const found = exists(directory) ? "a directory with neither" : "no such directory";
     throw invalid("FILE_NOT_FOUND", origin, "a libtorch (a directory with lib and include)", `${found}: ${directory}`);
   }
   // The version comes first: an old release may lack what is looked for below.
@@ -101,7 +117,7 @@ export function inspectLibTorch(directory: string, origin: string): LibTorch {
       `${version} in ${root}`);
   }
   const missing = [...mainLibraries().map((name) => `lib/${name}`), ...HEADERS].filter((name) =>
-    !existsSync(join(root, name))
+    !exists(join(root, name))
   );
   if (version === undefined || missing.length > 0) {
     throw invalid("FILE_CORRUPT", origin, "a complete libtorch",

@@ -45,11 +45,15 @@ async function install(
   return (await ensureCudaLibTorch({ env: process.env, progress, showBar: onProgress === undefined })).directory;
 }
 
-/** The CUDA builds in this user's cache, including those whose installation is not finished. */
+/**
+ * The CUDA builds in this user's cache, including those whose installation is not finished.
+ *
+ * @throws ReviewKdError `FILE_ACCESS` if the cache cannot be read.
+ */
 export async function listLibTorches(): Promise<InstalledLibTorch[]> {
   const folder = cudaLibTorchDirectory();
-  if (!existsSync(folder)) return [];
   const complete = new Set(installedCudaLibTorches().map(({ root }) => root));
+  if (!existsSync(folder)) return [];
   const entries = (await readdir(folder, { withFileTypes: true })).filter((entry) =>
     entry.isDirectory() && entry.name !== ".lock"
   );

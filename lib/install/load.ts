@@ -1,22 +1,24 @@
 // Searches the places where an addon can be, and loads the first one that works.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { messageOf, ReviewKdError } from "../errors.js";
-import type { InstallationAttempt, InstallationPlace, InstallationReport } from "../config/schemas/system.js";
-import { cudaLibTorchDirectory } from "./cache.js";
+import type { InstallationAttempt, InstallationFinding, InstallationPlace,
+  InstallationReport } from "../config/schemas/system.js";
+import { CACHE_REMEDY, cudaLibTorchDirectory } from "./cache.js";
 import { diagnoseLoadError, diagnoseRequirements } from "./diagnose-load-error.js";
-import { diagnoseMissing, type Diagnosis } from "./diagnose-missing.js";
+import { diagnoseMissing, LET_READ, unreadable, type Diagnosis } from "./diagnose-missing.js";
 import { findPlatformPackage, isCheckout, packageRoot, platformPackageName, reinstallCommand,
   type PlatformPackage } from "./layout.js";
 import { installedCudaLibTorches, isCompatible, libraryFile, readLibTorch,
   type LibTorchDirectory } from "./libtorch-directory.js";
+import { exists, whyUnreadable } from "./look.js";
 import { getMachineInfo, type MachineInfo } from "./machine-info.js";
 import { probe, type Binary, type ProbeFailure } from "./probe.js";
 
 export interface LoadContext {
   readonly root: string;
   readonly machine: MachineInfo;
-  readonly env: NodeJS.ProcessEnv;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The addon of a checkout's build. Default: the published one. */
   readonly checkoutAddon?: string;
 }
@@ -61,6 +63,7 @@ export function inspectInstallation(context?: LoadContext): InstallationReport {
 class Search {
   loaded: { readonly module: unknown; readonly path: string } | undefined;
   readonly #attempts: InstallationAttempt[] = [];
+  readonly #findings: InstallationFinding[] = [];
   readonly #package: PlatformPackage | undefined;
   readonly #packageFault: Diagnosis | undefined;
   readonly #packaged: Candidate | undefined;
@@ -71,16 +74,25 @@ class Search {
   ) {
     const { root, machine } = context;
     this.#package = findPlatformPackage(root, machine.platform);
-    this.#packageFault = this.#package === undefined ? diagnoseMissing(root, machine)
-      : diagnoseRequirements(root, this.#package, machine);
+    this.#packageFault = this.#diagnosePackage();
     if (this.#package !== undefined && this.#packageFault === undefined)
       this.#packaged = packageCandidate(this.#package);
     this.#built = checkoutCandidate(context);
     // An explicit choice is never passed over: any other place would have another libtorch than the requested one.
-    if (this.#try("REVIEWKD_LIBTORCH", this.#explicit()) !== "absent") return;
-    if (this.#try("cuda-libtorch", this.#cuda()) === "loaded") return;
-    if (this.#try("platform-package", this.#platformPackage()) === "loaded") return;
-    this.#try("checkout", this.#checkout());
+    if (this.#try("REVIEWKD_LIBTORCH", () => this.#explicit()) !== "absent") return;
+    if (this.#try("cuda-libtorch", () => this.#cuda()) === "loaded") return;
+    if (this.#try("platform-package", () => this.#platformPackage()) === "loaded") return;
+    this.#try("checkout", () => this.#checkout());
+  }
+
+  #diagnosePackage(): Diagnosis | undefined {
+    const { root, machine } = this.context;
+    try {
+      return this.#package === undefined ? diagnoseMissing(root, machine)
+        : diagnoseRequirements(root, this.#package, machine);
+    } catch (error) {
+      return unsearchable(error);
+    }
   }
 
   report(): InstallationReport {
@@ -90,6 +102,7 @@ class Search {
       libc: libc === null ? null : [libc.family, libc.version].filter((part) => part !== null).join(" "),
       nvidiaDriver,
       attempts: this.#attempts,
+      findings: this.#findings,
       addonPath: this.loaded?.path ?? null,
       fix: this.loaded === undefined ? this.#fix() : null,
     };
@@ -112,9 +125,26 @@ class Search {
     return broken?.fix ?? "report this with the output of `reviewkd doctor --json`";
   }
 
-  #try(place: InstallationPlace, outcome: Outcome): InstallationAttempt["outcome"] {
+  #try(place: InstallationPlace, search: () => Outcome): InstallationAttempt["outcome"] {
+    const outcome = this.#search(search);
     this.#attempts.push({ place, ...outcome });
     return outcome.outcome;
+  }
+
+  /** A place that cannot be searched, such as one that another user's files are in, is passed over. */
+  #search(search: () => Outcome): Outcome {
+    try {
+      return search();
+    } catch (error) {
+      return absent(unsearchable(error));
+    }
+  }
+
+  /** Each finding once, though several binaries are tried. */
+  #find(found: readonly InstallationFinding[]): void {
+    const known = (finding: InstallationFinding): boolean =>
+      this.#findings.some(({ about, reason }) => about === finding.about && reason === finding.reason);
+    this.#findings.push(...found.filter((finding) => !known(finding)));
   }
 
   #explicit(): Outcome {
@@ -122,6 +152,10 @@ class Search {
     if (directory === undefined || directory === "") return absent({ reason: "not set" });
     const found = readLibTorch(directory);
     if (found !== undefined) return this.#withLibTorch(found, "unset REVIEWKD_LIBTORCH, or set it to that version");
+    const hidden = [directory, join(directory, "lib", libraryFile("torch_cpu"))].find((path) =>
+      whyUnreadable(path) !== undefined
+    );
+    if (hidden !== undefined) return failed(directory, unreadable(hidden));
     return failed(directory, {
       reason: `invalid REVIEWKD_LIBTORCH: expected a libtorch (a directory with lib/${libraryFile("torch_cpu")}), received none in ${directory}`,
       fix: "set REVIEWKD_LIBTORCH to a libtorch, or unset it",
@@ -129,12 +163,23 @@ class Search {
   }
 
   #cuda(): Outcome {
-    const [found] = installedCudaLibTorches(this.context.env);
+    const [found] = this.#installedCuda();
     if (found === undefined)
       return absent({ reason: `none is installed in ${cudaLibTorchDirectory(this.context.env)}` });
     if (this.context.machine.nvidiaDriver === null)
       return { path: found.root, outcome: "not-needed", reason: "this machine has no NVIDIA driver", fix: null };
     return this.#withLibTorch(found, "npx reviewkd libtorch install --cuda");
+  }
+
+  /** A cache that cannot be read holds none, which may be why a GPU is not used. */
+  #installedCuda(): LibTorchDirectory[] {
+    try {
+      return installedCudaLibTorches(this.context.env);
+    } catch (error) {
+      this.#find([{ about: "cache", reason: `an installed CUDA libtorch cannot be looked for: ${messageOf(error)}`,
+        fix: CACHE_REMEDY }]);
+      throw error;
+    }
   }
 
   #withLibTorch({ root, version, library }: LibTorchDirectory, remedy: string): Outcome {
@@ -178,8 +223,15 @@ class Search {
 
   #load(candidate: Candidate, path = candidate.path,
     binary: Binary = { addon: candidate.path, libraries: candidate.libraries }): Outcome {
-    const refusal = probe(binary) ?? this.#loadHere(binary);
+    const { failure, findings } = probe(binary);
+    this.#find(findings);
+    const refusal = failure ?? this.#loadHere(binary);
     if (refusal === undefined) return { path, outcome: "loaded", reason: null, fix: null };
+    // The linker also calls missing what only other users can read.
+    const hidden = [candidate.path, ...binary.libraries, ...candidate.libraries].find((file) =>
+      whyUnreadable(file) !== undefined
+    );
+    if (hidden !== undefined) return failed(path, unreadable(hidden));
     return failed(path,
       diagnoseLoadError(candidate.path, refusal, this.context.machine, candidate.place === "checkout"));
   }
@@ -198,9 +250,9 @@ class Search {
 
 function packageCandidate({ directory, manifest }: PlatformPackage): Candidate | undefined {
   const path = join(directory, "reviewkd.node");
-  if (!existsSync(path)) return undefined;
+  if (!exists(path)) return undefined;
   const libraries = ["torch_cpu", "c10"].map((name) => join(directory, libraryFile(name))).filter((file) =>
-    existsSync(file)
+    exists(file)
   );
   return { place: "platform-package", path, directory, libtorch: manifest.reviewkd?.libtorch, libraries };
 }
@@ -208,7 +260,7 @@ function packageCandidate({ directory, manifest }: PlatformPackage): Candidate |
 function checkoutCandidate(
   { root, checkoutAddon: path = checkoutAddonPath(root) }: LoadContext,
 ): Candidate | undefined {
-  if (!existsSync(path)) return undefined;
+  if (!exists(path)) return undefined;
   const directory = dirname(path);
   const built = builtWith(directory);
   const libraries = built === undefined ? [] : [join(built.directory, "lib", libraryFile("torch_cpu"))];
@@ -228,6 +280,11 @@ function builtWith(directory: string): { readonly directory: string; readonly ve
   } catch {
     return undefined;
   }
+}
+
+/** The diagnosis of a place that the system does not let this user search. */
+function unsearchable(error: unknown): Diagnosis {
+  return { reason: `it cannot be searched: ${messageOf(error)}`, fix: LET_READ };
 }
 
 function absent({ reason, fix = null }: { readonly reason: string; readonly fix?: string | null }): Outcome {

@@ -1,7 +1,8 @@
 // The properties of a machine that decide which binaries it can load.
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { arch, cpus, hostname, platform } from "node:os";
 import { familySync, versionSync } from "detect-libc";
+import { exists } from "./look.js";
 
 /** The vector instruction sets that `doctor` reports and that a package may require, as the kernel spells them. */
 export const INSTRUCTION_SETS = ["sse4_1", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile",
@@ -29,26 +30,39 @@ export function getMachineInfo(): MachineInfo {
     libc: libcOf(),
     instructionSets: instructionSets(),
     nvidiaDriver: nvidiaDriver(),
-    identity: `${hostname()} ${cpus()[0]?.model ?? "unknown"}`,
+    identity: `${unlessRefused(hostname) ?? "unknown"} ${cpus()[0]?.model ?? "unknown"}`,
   };
   return known;
 }
 
 function libcOf(): MachineInfo["libc"] {
-  const family = familySync();
-  return family === null ? null : { family, version: versionSync() };
+  return unlessRefused(() => {
+    const family = familySync();
+    return family === null ? null : { family, version: versionSync() };
+  });
+}
+
+/** Null where the system, or Node's permission model, does not say. */
+function unlessRefused<Value>(ask: () => Value): Value | null {
+  try {
+    return ask();
+  } catch {
+    return null;
+  }
 }
 
 function instructionSets(): string[] | null {
   const path = "/proc/cpuinfo";
-  const flags = existsSync(path) ? /^flags\s*:\s*(.*)$/m.exec(readFileSync(path, "utf8"))?.[1]?.split(" ") : undefined;
+  const text = unlessRefused(() => readFileSync(path, "utf8")) ?? "";
+  const flags = /^flags\s*:\s*(.*)$/m.exec(text)?.[1]?.split(" ");
   return flags === undefined ? null : flags.filter((name) => INSTRUCTION_SETS.includes(name));
 }
 
 /** The kernel module's version. Under WSL the driver belongs to the host: only its library is visible. */
 function nvidiaDriver(): string | null {
-  const version = ["/sys/module/nvidia/version", "/proc/driver/nvidia/version"].find((path) => existsSync(path));
+  const version = ["/sys/module/nvidia/version", "/proc/driver/nvidia/version"].find((path) => exists(path));
   if (version !== undefined)
-    return /\d+\.\d+(?:\.\d+)?/.exec(readFileSync(version, "utf8"))?.[0] ?? "of an unknown version";
-  return existsSync("/usr/lib/wsl/lib/libcuda.so.1") ? "of the Windows host" : null;
+    return /\d+\.\d+(?:\.\d+)?/.exec(unlessRefused(() => readFileSync(version, "utf8")) ?? "")?.[0] ??
+      "of an unknown version";
+  return exists("/usr/lib/wsl/lib/libcuda.so.1") ? "of the Windows host" : null;
 }

@@ -1,5 +1,9 @@
 // The wheels that the package downloads, each pinned by its SHA-256.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ReviewKdError } from "../errors.js";
+import { packageRoot } from "./layout.js";
+import { moduleFile } from "./runtime.js";
 
 /** A set of wheels for one platform. */
 export interface WheelSet {
@@ -21,4 +25,14 @@ export interface Pins {
   readonly platforms: Readonly<Record<string, WheelSet & { readonly cuda?: WheelSet }>>;
 }
 
-export const defaultPins = JSON.parse(readFileSync(new URL("./pins.json", import.meta.url), "utf8")) as Pins;
+/** Read from next to this module, or, if that is part of a bundle, from the package. */
+function readPins(): Pins {
+  const file = moduleFile();
+  const directories = [...(file === undefined ? [] : [dirname(file)]), join(packageRoot(), "dist", "install")];
+  const path = directories.map((directory) => join(directory, "pins.json")).find((candidate) => existsSync(candidate));
+  if (path !== undefined) return JSON.parse(readFileSync(path, "utf8")) as Pins;
+  throw new ReviewKdError("DEPENDENCY_MISSING",
+    `invalid installation: expected the package's pins.json, received none in ${directories.join(" and ")}. Install the package next to the bundle (docs/bundlers.md), or install libtorch with \`npx reviewkd libtorch install --cuda\`.`);
+}
+
+export const defaultPins = readPins();

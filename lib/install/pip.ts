@@ -1,8 +1,9 @@
 // The user's Python, which is never changed: it reports where its torch is, and its pip downloads wheels from the index
 // that it is configured with.
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ReviewKdError, type ErrorCode } from "../errors.js";
+import { makeDirectory } from "../make-directory.js";
 import type { WheelSet } from "./pins.js";
 import { lastLines, run, type RunResult } from "./process.js";
 
@@ -78,7 +79,7 @@ async function pipDownload(context: InstallContext, { requirement, sha256, pytho
   directory: string): Promise<RunResult> {
   // pip's temporary directory holds complete wheels, for which the system's may be too small.
   const temporary = join(directory, "temporary");
-  await mkdir(temporary, { recursive: true });
+  await makeDirectory(temporary);
   const requirements = join(directory, "requirements.txt");
   if (sha256 !== undefined) await writeFile(requirements, `${requirement} --hash=sha256:${sha256}\n`);
   const env = { ...context.env, TMPDIR: temporary, TEMP: temporary, TMP: temporary, PIP_REQUIRE_VIRTUALENV: "0" };

@@ -2,12 +2,13 @@
 // unpacked.
 import { createHash } from "node:crypto";
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { readdir, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { openPromise, type Entry, type ZipFile } from "yauzl";
 import { isError, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { makeDirectory } from "../make-directory.js";
 import { cacheRoot } from "./cache.js";
 import { withFileLock } from "./file-lock.js";
 import { downloadWheel, requirePip, type InstallContext } from "./pip.js";
@@ -52,7 +53,8 @@ export async function withEntryLock<T>({ env, progress }: InstallContext, entry:
     const { code } = error as NodeJS.ErrnoException;
     if (isReviewKdError(error)) throw error;
     if (code === "ENOSPC") throw diskFull(entry);
-    if (!["EACCES", "EROFS", "EPERM", "ENOTDIR", "EEXIST"].includes(code ?? "")) throw error;
+    if (!["EACCES", "EROFS", "EPERM", "ENOENT", "ENOTDIR", "EEXIST", "ELOOP", "ENAMETOOLONG"].includes(code ?? ""))
+      throw error;
     throw new ReviewKdError("FILE_ACCESS",
       `invalid cache ${cacheRoot(env)}: expected a writable directory, received ${messageOf(error)}. Set REVIEWKD_CACHE to a writable directory.`, { cause: error });
   }
@@ -63,7 +65,7 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
   await requirePip(context.env);
   const staging = `${entry.directory}.partial`;
   const done = join(staging, "done");
-  await mkdir(done, { recursive: true });
+  await makeDirectory(done);
   try {
     const requirements = Object.entries(entry.set.wheels);
     // A wheel with another hash is another wheel.
@@ -111,7 +113,7 @@ export async function unpackWheel(wheel: string, directory: string, { keep, drop
     const name = entry.fileName;
     if (name.endsWith("/") || !keep.test(name) || drop?.test(name) === true) return;
     const path = join(directory, name);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     const hash = createHash("sha256");
     // Programs stay executable.
     const mode = (entry.externalFileAttributes >>> 16) & 0o111 ? 0o755 : 0o644;

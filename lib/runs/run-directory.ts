@@ -1,10 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { configChanges, assertSameConfig } from "./config-changes.js";
 import { appendFlushed, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "../errors.js";
+import { makeDirectory } from "../make-directory.js";
 import { JsonlFile } from "./jsonl-file.js";
 import { CHECKPOINTS, hasCheckpoint, isCheckpointName, numberedName } from "./run-checkpoints.js";
 import type { Change } from "../config/schemas/fit-event.js";
@@ -104,7 +104,7 @@ export class RunDirectory {
   /** Recreates the directory and its known files if it has vanished. @throws `RUN_DIRECTORY`, `RUN_LOCKED` */
   async restore(): Promise<void> {
     if (this.lock.intact()) return;
-    await withDirectoryErrors(this.path, () => mkdir(this.path, { recursive: true }));
+    await withDirectoryErrors(this.path, () => makeDirectory(this.path));
     this.lock = await this.lock.again();
     if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);
     await this.writeTeacher();
@@ -131,7 +131,7 @@ export interface LockOptions {
 
 /** Creates a directory for a new run. @throws `RUN_DIRECTORY`: it holds a run or cannot be created; `RUN_LOCKED` */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
-  await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
+  await withDirectoryErrors(path, () => makeDirectory(path));
   return locked(path, options, async (run) => {
     const refuse = (found: string): never => {
       throw new ReviewKdError("RUN_DIRECTORY", `cannot start a new run in ${path}: the directory holds ${found}. ` +

@@ -14,7 +14,8 @@ async function loadEcharts(): Promise<Echarts | undefined> {
   try {
     return await import("echarts");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"].includes(code ?? "")) return undefined;
     throw error;
   }
 }

@@ -1,10 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { assertSameConfig } from "../runs/config-changes.js";
 import { parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
 import { DirectoryLock } from "../runs/directory-lock.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
+import { makeDirectory } from "../make-directory.js";
 import { resultsCsv } from "./results-csv.js";
 
 export const STUDY_FILES = {
@@ -49,7 +49,7 @@ export class StudyDirectory implements Disposable {
 /** Creates the directory of a study, or opens it. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
 export async function openStudyDirectory(path: string, config: StudyConfig,
   options: { readonly forceUnlock?: boolean | undefined } = {}): Promise<StudyDirectory> {
-  await withDirectoryErrors(path, () => mkdir(path, { recursive: true }));
+  await withDirectoryErrors(path, () => makeDirectory(path));
   const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
   try {
     await removeTemporaries(path, (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"));

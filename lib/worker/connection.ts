@@ -10,18 +10,8 @@ import { connect, PROTOCOL, ToCaller, type CallerFunctions, type WorkerFunctions
 import { referTo, RemoteObject, remoteClasses } from "./remote-object.js";
 import type { Row, Table } from "./table.js";
 import type { ExitStatus, Transport } from "./transport.js";
+import type { WorkerExit } from "./worker-exit.js";
 import { composeOnce, decode, encode, entryOf, type Reference } from "./values.js";
-
-/** How a worker exited, and where its last training can be resumed. The cause of `WORKER_EXITED` errors. */
-export interface WorkerExit {
-  /** The signal that ended the worker; null if it exited by itself, or if the system does not report it. */
-  readonly signal: NodeJS.Signals | null;
-  readonly exitCode: number | null;
-  /** The newest checkpoint that it is known to have written; null: none. */
-  readonly checkpoint: string | null;
-  /** Whether it exited because it was closed. */
-  readonly closed: boolean;
-}
 
 /** A call that is under way. Its arguments stay reachable, or the worker would release them. */
 interface Call {

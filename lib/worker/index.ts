@@ -10,14 +10,15 @@ import type { CocoEvaluation, EvaluateDetectionsOptions, VocEvaluation } from ".
 import { tensorParts, type TensorInput } from "../api/tensor.js";
 import { parse } from "../config/validation.js";
 import { API_TABLE } from "./api-table.js";
-import { Connection, type WorkerExit } from "./connection.js";
+import { Connection } from "./connection.js";
 import type { MaskFunctions } from "./api.js";
 import type { RemoteDataset, RemoteFunctions, RemoteMasks, RemoteTensor, RemoteValue } from "./remote-types.js";
+import type { WorkerExit } from "./worker-exit.js";
 import { startProcess, startThread, startUtilityProcess } from "./transport.js";
 
 export { ERROR_CODES, isReviewKdError, ReviewKdError } from "../errors.js";
 export type { ErrorCode } from "../errors.js";
-export type { WorkerExit } from "./connection.js";
+export type { SignalName, WorkerExit } from "./worker-exit.js";
 export { RemoteObject } from "./remote-object.js";
 export type { Remote, RemoteDataset, RemoteDatasetSplit, RemoteDistiller, RemoteFunctions, RemoteMasks, RemoteModel,
   RemoteSession, RemoteTensor, RemoteValue } from "./remote-types.js";
@@ -90,7 +91,8 @@ export interface TrainingWorker
  *
  * @param options - `via`: `"process"` (default), `"worker"` (no protection from crashes), or, in Electron's main
  * process, `"utilityProcess"`.
- * @throws ReviewKdError `WORKER_EXITED` if it does not start, `DEPENDENCY_MISSING` (no Electron), `INVALID_ARGUMENT`.
+ * @throws ReviewKdError `WORKER_EXITED` if it does not start, `DEPENDENCY_MISSING` (no Electron, no Node to
+ * start, or a bundle without the package), `INVALID_ARGUMENT`.
  * @example
  * ```ts
  * const rk = await startWorker({ via: "process" });

@@ -2,6 +2,7 @@
 import type { EventEmitter } from "node:events";
 import { parentPort, type MessagePort } from "node:worker_threads";
 import { ReviewKdError } from "../errors.js";
+import { CHILD_MARK } from "../install/runtime.js";
 import { allowEndWithoutTerminal, isHangUpIgnored } from "../runs/hang-up.js";
 import { API_TABLE } from "./api-table.js";
 import { API } from "./api.js";
@@ -21,18 +22,24 @@ type UtilityPort = EventEmitter & Pick<MessagePort, "postMessage">;
 function findPort(): Port {
   const utility = (process as { readonly parentPort?: UtilityPort }).parentPort;
   if (utility !== undefined) return utilityPort(utility);
+  // Before `process.send`, which in Deno a thread has as well.
+  if (parentPort !== null) return threadPort(parentPort);
   if (process.send !== undefined) return processPort(process.send.bind(process));
-  const port = parentPort;
-  if (port === null) {
-    throw new ReviewKdError("INTERNAL",
-      "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
-  }
+  throw new ReviewKdError("INTERNAL",
+    "invalid start: expected a caller, received none. Start the worker with startWorker of reviewkd/worker.");
+}
+
+function threadPort(port: MessagePort): Port {
   return {
     post: port.postMessage.bind(port),
     onMessage: (listener) => port.on("message", listener),
     // A thread ends with its process, without notice.
     onGone: () => undefined,
-    end: port.close.bind(port),
+    end() {
+      // Deno's port cannot be closed.
+      if ("close" in port) port.close();
+      else process.exit();
+    },
   };
 }
 
@@ -69,6 +76,8 @@ function onEndSignal(listener: () => void): NodeJS.Process {
   return process.on("SIGTERM", listener).on("SIGHUP", isHangUpIgnored() ? () => undefined : listener);
 }
 
+// This is the worker, not the application in its place: it may try the addon in a process of its own.
+Reflect.deleteProperty(process.env, CHILD_MARK);
 const port = findPort();
 let ending: Promise<void> | undefined;
 function end(): void {

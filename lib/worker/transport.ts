@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { Worker, type MessagePort } from "node:worker_threads";
 import { messageOf, ReviewKdError } from "../errors.js";
 import { packageRoot } from "../install/layout.js";
+import { exists } from "../install/look.js";
+import { CHILD_MARK, childMark, otherRuntime, whyNotNode } from "../install/runtime.js";
 import type { Channel } from "./protocol.js";
 
 /** How a worker exited. */
@@ -31,16 +33,36 @@ export interface TransportOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
-/** The program of a worker: compiled code, also where this file is not compiled. */
-const PROGRAM = join(packageRoot(), "dist", "worker", "main.js");
+/** The program of a worker: compiled code, also where this file is not compiled, or is part of a bundle. */
+function findProgram(): string {
+  const program = join(packageRoot(), "dist", "worker", "main.js");
+  if (exists(program)) return program;
+  throw new ReviewKdError("DEPENDENCY_MISSING",
+    `invalid worker: expected its program in the package reviewkd, received no ${program}: a bundler copied this code out of the package. Keep reviewkd out of the bundle and install it alongside (docs/bundlers.md).`);
+}
 
 /** A process of its own, of this Node or of another. */
 export function startProcess({ execPath, execArgv = [], env = process.env }: TransportOptions): Transport {
-  const child = fork(PROGRAM, [], {
+  const program = findProgram();
+  if (childMark() !== undefined) {
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid execPath: expected a Node that runs the worker, received ${process.execPath}, which started this program in its place. Pass the execPath of a Node, or via: "worker".`);
+  }
+  const runtime = otherRuntime();
+  if (runtime !== undefined) {
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid via: expected "worker" in ${runtime}, which exchanges no messages with a process of Node, received "process". Pass via: "worker".`);
+  }
+  const other = execPath === undefined ? whyNotNode() : undefined;
+  if (other !== undefined) {
+    throw new ReviewKdError("DEPENDENCY_MISSING",
+      `invalid execPath: expected a Node that runs the worker, received none: this is ${other}. Pass the execPath of a Node, or via: "worker".`);
+  }
+  const child = fork(program, [], {
     ...(execPath === undefined ? {} : { execPath }),
     execArgv: [...execArgv],
     // Electron's program runs as Node with this variable. Module hooks of the caller must not be loaded in the worker.
-    env: { ...env, NODE_OPTIONS: "", ELECTRON_RUN_AS_NODE: "1" },
+    env: { ...env, NODE_OPTIONS: "", ELECTRON_RUN_AS_NODE: "1", [CHILD_MARK]: "worker" },
     serialization: "advanced",
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
@@ -71,7 +93,7 @@ export function startProcess({ execPath, execArgv = [], env = process.env }: Tra
 
 /** A thread of this process: buffers are handed over, but a crash ends both. */
 export function startThread({ execArgv = [], env = process.env }: TransportOptions): Transport {
-  const worker = new Worker(PROGRAM, { execArgv: [...execArgv], env: { ...env } });
+  const worker = new Worker(findProgram(), { execArgv: [...execArgv], env: { ...env } });
   let error: string | undefined;
   worker.on("error", (reason) => {
     error = messageOf(reason);
@@ -107,7 +129,7 @@ export async function startUtilityProcess({ execArgv = [], env = process.env }: 
     throw new ReviewKdError("DEPENDENCY_MISSING",
       'invalid via: expected Electron\'s main process for "utilityProcess", received another process. Use via: "process".');
   }
-  const child = utilityProcess.fork(PROGRAM, [], { execArgv: [...execArgv], env: { ...env },
+  const child = utilityProcess.fork(findProgram(), [], { execArgv: [...execArgv], env: { ...env },
     serviceName: "reviewkd worker" });
   return {
     transfers: false,
@@ -128,7 +150,9 @@ export async function startUtilityProcess({ execArgv = [], env = process.env }: 
 async function importElectron(): Promise<Electron> {
   const name = "electron";
   try {
-    const module = (await import(name)) as Electron & { readonly default?: Electron };
+    const module = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as Electron & {
+      readonly default?: Electron;
+    };
     return module.utilityProcess === undefined && typeof module.default === "object" ? module.default : module;
   } catch (cause) {
     throw new ReviewKdError("DEPENDENCY_MISSING",

@@ -1,12 +1,14 @@
-// Compiles lib/ into dist/, unless the sources are those of the last build.
+// Compiles lib/ into dist/, as ES modules and as CommonJS, unless the sources are those of the last build.
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { readText } from "../support/files.js";
 import { runTool } from "../support/tools.js";
+import { buildCommonJs } from "./commonjs.js";
 
-const INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"];
+const INPUTS = ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json",
+  "scripts/build/commonjs.ts", "scripts/build/typescript.ts"];
 
 /**
  * Compiles the project in `root`.
@@ -26,6 +28,8 @@ export async function buildTypeScript(root: string): Promise<boolean> {
   await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, code: "TYPESCRIPT_FAILED",
     failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
   await removeOrphans(root, dist);
+  await simplifyTypes(dist);
+  await buildCommonJs(root);
   const program = join(dist, "cli/main.js");
   if (existsSync(program)) await chmod(program, 0o755);
   await writeFile(stamp, sources);
@@ -48,11 +52,27 @@ async function fingerprint(root: string): Promise<string> {
   return hash.digest("hex");
 }
 
+/**
+ * Leaves out the buffers that the compiler infers for typed arrays, such as `Uint8Array<ArrayBuffer>`: the classes have
+ * had parameters only since TypeScript 5.7.
+ */
+async function simplifyTypes(dist: string): Promise<void> {
+  for (const name of await readdir(dist, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const path = join(dist, name);
+    const text = await readFile(path, "utf8");
+    const simple = text.replace(/\b((?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)<ArrayBuffer(?:Like)?>/g, "$1");
+    if (simple !== text) await writeFile(path, simple);
+  }
+}
+
 /** Removes outputs whose source is gone: an import of one would still succeed. */
 async function removeOrphans(root: string, dist: string): Promise<void> {
   const names = await readdir(join(root, "lib"), { recursive: true });
   const sources = new Set(names.map((name) => name.replace(/\.ts$/, "")));
   for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
+    // The CommonJS form has no sources of its own, and is written in full.
+    if (relative(dist, entry.parentPath).split(/[/\\]/)[0] === "cjs") continue;
     if (!entry.isFile() || !/\.(js|js\.map|d\.ts)$/.test(entry.name)) continue;
     const path = join(entry.parentPath, entry.name);
     if (!sources.has(relative(dist, path).replace(/\.(js|js\.map|d\.ts)$/, ""))) await rm(path);

@@ -145,7 +145,8 @@ describe("packages from a registry", function () {
 
   it("stay below the size limit of a registry", () => {
     const [main, binaries] = packed.map(({ bytes }) => bytes);
-    expect(main).to.be.below(1e6);
+    // The ES modules with maps that contain their sources, and the CommonJS form.
+    expect(main).to.be.below(1.5e6);
     expect(binaries).to.be.below(130e6);
   });
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { build } from "esbuild";
@@ -76,11 +76,30 @@ describe("a broken installation", () => {
         `npm install --save-optional @reviewkd/${platform}@${version}`);
     });
 
+    it("says that this user may not read it", async function () {
+      if (process.getuid?.() !== 0 || process.platform !== "linux") {
+        this.test!.title += " (skipped: needs to become another user on Linux)";
+        this.skip();
+      }
+      const hidden = installPlatform(main);
+      chmodSync(project, 0o755);
+      chmodSync(hidden, 0o700);
+      const { status, stdout } = await run("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups",
+        process.execPath, join(main, "dist", "cli", "main.js"), "doctor", "--json"], { cwd: project,
+        env: { PATH: process.env["PATH"], HOME: "/nonexistent" } });
+      expect(status, stdout).to.equal(1);
+      const [event] = jsonEvents(stdout) as unknown as [{ faults: { message: string; fix: string }[] }];
+      expect(event.faults[0]?.message).to.include(`this user cannot read ${hidden}`);
+      expect(event.faults[0]?.fix).to.match(/^let this user read/);
+    });
+
     it("says that a bundler left it behind", async () => {
       const bundle = join(project, "app", "dist", "bundle.mjs");
       await build({ entryPoints: [join(main, "dist", "index.js")], bundle: true, platform: "node", format: "esm",
         outfile: bundle, logLevel: "silent",
         external: Object.keys({ ...manifest.dependencies, echarts: 0, sharp: 0 }) });
+      // The bundle is taken to where the package is not installed.
+      rmSync(main, { recursive: true });
       const { status, stdout } = await run(process.execPath, ["-e",
         `import(${JSON.stringify(bundle)}).then((m) => m.listModels()).catch((e) => console.log(e.code, e.message))`]);
       expect(status).to.equal(0);

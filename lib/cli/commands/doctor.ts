@@ -31,6 +31,10 @@ export function addDoctorCommand(program: Command): void {
       const about = [path, reason].filter((part) => part !== null).join(": ");
       output.line(`  ${place.padEnd(18)} ${outcome.padEnd(10)} ${about}`);
     }
+    for (const { about, reason, fix } of installation.findings) {
+      output.line(`\nfinding [${about}]: ${reason}`);
+      if (fix !== null) output.line(`  fix: ${fix}`);
+    }
     for (const fault of faults) {
       output.line(`\nfault [${fault.code}]: ${fault.message}`);
       output.line(`  fix: ${fault.fix}`);

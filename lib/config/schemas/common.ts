@@ -1,5 +1,16 @@
 import { z } from "zod";
 
+declare global {
+  // For programs without `@types/node` and without the DOM's types: with either, these add nothing.
+  interface AbortSignal {
+    readonly aborted: boolean;
+  }
+  // The types of zod name it.
+  interface URL {
+    href: string;
+  }
+}
+
 /** Metadata of settings in which a resumed run may differ: of the machine and of saving, not of training. */
 export const RESUMABLE = { resumable: true };
 

@@ -16,6 +16,15 @@ export const InstallationAttempt = z.strictObject({
 });
 export type InstallationAttempt = z.infer<typeof InstallationAttempt>;
 
+/** Something that keeps an installation from all that it can do, though its addon may load. */
+export const InstallationFinding = z.strictObject({
+  /** `cache`: what is kept between two starts; `trial`: the addon's first start, in a process of its own. */
+  about: z.enum(["cache", "trial"]),
+  reason: z.string(),
+  fix: z.string().nullable(),
+});
+export type InstallationFinding = z.infer<typeof InstallationFinding>;
+
 /** The search for this package's addon, and the problems found. */
 export const InstallationReport = z.strictObject({
   platform: z.string(),
@@ -24,6 +33,7 @@ export const InstallationReport = z.strictObject({
   /** The version of the NVIDIA driver, null if there is none. */
   nvidiaDriver: z.string().nullable(),
   attempts: z.array(InstallationAttempt),
+  findings: z.array(InstallationFinding),
   addonPath: z.string().nullable(),
   /** The fix if no addon could be loaded. */
   fix: z.string().nullable(),

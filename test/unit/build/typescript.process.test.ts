@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
@@ -39,6 +40,32 @@ describe("buildTypeScript", () => {
     expect(await buildTypeScript(root())).to.equal(true);
     expect(existsSync(join(root(), "dist/two.js"))).to.equal(false);
     expect(readFileSync(join(root(), "dist/one.js"), "utf8")).to.include("11");
+  });
+
+  it("writes a CommonJS form of what is exported for require, whose entries share their classes", async () => {
+    const entry = (name: string) => ({ require: { default: `./dist/cjs/${name}.js` }, default: `./dist/${name}.js` });
+    writeFiles(root(), {
+      "package.json": JSON.stringify({ type: "module", dependencies: { zod: "*", birpc: "*" },
+        exports: { ".": entry("index"), "./worker": entry("worker/index"), "./package.json": "./package.json" } }),
+      "lib/one.ts": `import { createBirpc } from "birpc";\nimport { z } from "zod";\nexport class One {
+        schema = z.instanceof(Uint8Array);\n}\nexport const connects = typeof createBirpc;\n`,
+      "lib/index.ts": `export { connects, One } from "./one.js";\nexport * as all from "./one.js";\n`,
+      "lib/worker/index.ts": `export { One } from "../one.js";\n`,
+      "lib/cli/main.ts": "#!/usr/bin/env node\n",
+    });
+    await buildTypeScript(root());
+    const required = createRequire(join(root(), "package.json"));
+    const index = required("./dist/cjs/index.js") as { One: unknown; connects: string };
+    const worker = required("./dist/cjs/worker/index.js") as { One: unknown };
+    expect(index.connects).to.equal("function");
+    expect(index.One).to.be.a("function").and.equal(worker.One);
+    // The package that is an ES module alone is in the bundle, with its licence.
+    const bundle = readFileSync(join(root(), "dist/cjs/bundle.js"), "utf8");
+    expect(bundle).to.include('require("zod")').and.not.include('require("birpc")');
+    expect(readFileSync(join(root(), "dist/cjs/licenses.txt"), "utf8")).to.match(/^birpc\n\nMIT License/);
+    // Typed arrays have no parameters, which TypeScript 5.5 does not know.
+    for (const folder of ["dist", "dist/cjs"])
+      expect(readFileSync(join(root(), folder, "one.d.ts"), "utf8")).to.include("ZodInstanceOf<Uint8Array>");
   });
 
   it("fails with the compiler's messages, and tries again the next time", async () => {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { VERSION } from "../../../lib/install/version.js";
 import { platformsBelow, publishedManifest } from "../../../scripts/package/main.js";
 
 interface Manifest {
@@ -25,6 +26,16 @@ describe("the published manifest", () => {
     expect((publishedManifest({ ...own }, ["linux-x64"]) as unknown as Manifest).optionalDependencies).to.deep.equal({
       "@reviewkd/linux-x64": own.version,
     });
+  });
+
+  it("has the version that the code says of itself", () => {
+    expect(VERSION).to.equal(own.version);
+  });
+
+  it("has its entries for import and require, and none before those that Node's require takes as ES modules", () => {
+    const { exports } = own as unknown as { exports: Record<string, object | string> };
+    for (const name of [".", "./worker"])
+      expect(Object.keys(exports[name]!)).to.deep.equal(["module-sync", "require", "default"]);
   });
 
   it("has no scripts, no build settings and no development fields", () => {

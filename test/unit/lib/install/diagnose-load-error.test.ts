@@ -99,6 +99,17 @@ describe("diagnoseLoadError", () => {
     );
   });
 
+  it("explains a runtime that may not load native code", () => {
+    expect(diagnose("Cannot load native addon because loading addons is disabled.")).to.deep.equal({
+      reason: "this program may not load native code (Cannot load native addon because loading addons is disabled.)",
+      fix: "start Node without `--no-addons`, and with `--allow-addons` where it runs with `--permission`",
+    });
+    expect(diagnose('Requires ffi access to "a.node", run again with the --allow-ffi flag').fix).to.equal(
+      "start Deno with `--allow-ffi`",
+    );
+    expect(diagnose("process.dlopen is not a function").reason).to.match(/^this runtime loads no native code/);
+  });
+
   it("suggests a build in a checkout, and an installation elsewhere", () => {
     expect(diagnose("file too short", { rebuild: true }).fix).to.equal("npm run build");
     expect(diagnose("file too short").fix).to.match(/&& npm install$/);
