@@ -46,7 +46,7 @@ export class Model extends Network {
   #classNames: readonly string[] | null = null;
   #preprocessing: KnownPreprocessing = {};
 
-  /** What the last file that was loaded has of the network and besides; `null` if none was. */
+  /** The result of loading the last file; `null` if none was loaded. */
   get loadReport(): LoadReport | null {
     return this.#loadReport;
   }

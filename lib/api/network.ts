@@ -138,10 +138,10 @@ export abstract class Network extends NativeObject<NativeModel> {
 
   /**
    * Reads parameters from a `.safetensors` file, one written by `torch.save` or a pickle of NumPy arrays as
-   * detectron2's; the format is detected from the content. An index of shards (`*.index.json`) stands for all of them. A
-   * state dict may be nested in a dictionary with other entries, or be that of a whole module; its names may have
-   * anything in front of them that is the same for the whole network, such as `module.` or `net.`, or be those of Hugging
-   * Face's transformers or timm. Nothing in a file is executed.
+   * detectron2's; the format is detected from the content. An index of shards (`*.index.json`) stands for all of them.
+   * A state dict may be nested in a dictionary with other entries, or be that of a whole module; its names may have
+   * anything in front of them that is the same for the whole network, such as `module.` or `net.`, or be those of
+   * Hugging Face's transformers or timm. Nothing in a file is executed.
    *
    * @param options - as for {@link Model.loadStateDict}; `key` chooses one of several state dicts.
    * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`, `FILE_CORRUPT`, `FILE_UNSUPPORTED`, `STATE_DICT_MISMATCH`,

@@ -22,14 +22,15 @@ const ShardIndex = z.object({
 });
 
 /**
- * The file, or for an index of shards (`*.index.json`, as Hugging Face's libraries write them) the index and its shards.
+ * The file, or for an index of shards (`*.index.json`, as Hugging Face's libraries write them) the index and its
+ * shards.
  *
  * @throws ReviewKdError `FILE_ACCESS` for a directory, with the files of weights in it; `FILE_NOT_FOUND` for a shard;
  * `FILE_CORRUPT` or `FILE_UNSUPPORTED` for another JSON file.
  */
 export async function weightsFiles(given: string): Promise<string | [string, ...string[]]> {
   const path = withHome(given);
-  // What cannot be found or read is left to the readers of weights.
+  // The readers of weights report a file that cannot be found or read.
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory() === true) throw await directoryError(path);
   if (status === undefined || !path.endsWith(".json")) return path;

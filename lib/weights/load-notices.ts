@@ -4,8 +4,8 @@ import type { LoadReport } from "../config/schemas/weights.js";
 const SHOWN = 5;
 
 /**
- * What loading a file did to its names, and what of it or of the network was left out: one line for each thing that
- * a user would not expect.
+ * One line for each thing about a loaded file that a user would not expect: names that were changed, entries of it or of
+ * the network that were left out.
  *
  * @example
  * ```ts
@@ -34,5 +34,5 @@ export function shortList(names: readonly string[]): string {
 
 /** A name from a file in one line of a message. */
 function shown(name: string): string {
-  return [...name].map((letter) => (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(letter) ? " " : letter)).join("").slice(0, 200);
+  return name.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, " ").slice(0, 200);
 }

@@ -1,7 +1,7 @@
 // Fuzzes a reader of untrusted files with libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer, which
 // requires clang.
 // Usage: npm run fuzz -- READER SECONDS [--keep]
-//   READER   safetensors, zip, legacy, numpy, any (what tells them apart) or coco-mask
+//   READER   safetensors, zip, legacy, numpy, any (all, chosen by content) or coco-mask
 //   --keep   afterwards writes the smallest set of inputs with the same coverage to test/fuzz/corpus
 // CXX names the compiler (default: clang++). Failing inputs are kept in build/fuzz-libfuzzer/artifacts.
 import { mkdir, rm } from "node:fs/promises";

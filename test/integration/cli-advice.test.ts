@@ -1,4 +1,4 @@
-// What errors of the command line propose, tried as the next command.
+// Proposals in errors of the command line, tried as the next command.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";

@@ -1,2 +1,2 @@
-/** What a report says of a state dict whose names are the network's own. */
+/** The part of a report on a state dict whose names are the network's own. */
 export const AS_STORED = { prefixes: [], layout: "", leftAside: [] } as const;

@@ -1,7 +1,7 @@
 import { shortList, type WeightsInspection } from "../../index.js";
 import { formatCount } from "./format.js";
 
-/** What a conversion changed or left out, and a warning if no network can be made of the result. */
+/** Changes and omissions of a conversion, and a warning if no network can be made of the result. */
 export function conversionNotices({ selection, fit }: WeightsInspection): string[] {
   const { prefixes, counters, unread } = selection;
   return [

@@ -37,11 +37,11 @@ export const StartEvent = event("start", {
 });
 
 /**
- * One line for people before training starts: a choice that lets a training fail without an error, or that has no effect;
- * what was passed by among the files of the data; how the names in a weights file differ from the network's.
+ * One line for people before training starts: a choice that lets a training fail without an error, or that has no
+ * effect; what was passed by among the files of the data; how the names in a weights file differ from the network's.
  */
 export const NoticeEvent = event("notice", {
-  /** What it is about: settings, or the files of `"data"` (as `Dataset.notices`) and `"weights"` (as a load report). */
+  /** Its subject: settings, or the files of `"data"` (as `Dataset.notices`) and `"weights"` (as a load report). */
   topic: z.enum(["data", "weights", "schedule", "method", "learning-rate", "weight-decay", "batch-size", "image-size",
     "classes", "teacher"]),
   message: z.string(),

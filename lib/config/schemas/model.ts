@@ -10,8 +10,8 @@ export const ModelOptions = z.strictObject({
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
   /**
-   * A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`; or the index
-   * of several (`.index.json`).
+   * A weights file that replaces the initialisation: `.safetensors`, `.pt`, `.pth`, or detectron2's `.pkl`; or the
+   * index of several (`.index.json`).
    */
   weights: FilePath.optional(),
   /** Of `weights`, as of {@link Network.load}. */

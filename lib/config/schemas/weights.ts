@@ -165,14 +165,14 @@ export const ArchitectureMatch = z.strictObject({
   prefix: z.string(),
   /** Whose names the file has, for example `"Hugging Face's ResNet"`; empty for the network's own. */
   layout: z.string(),
-  /** What that library computes otherwise with the same weights, so that only `strict: false` loads them; or empty. */
+  /** Why other outputs come from the same weights there, so that only `strict: false` loads them; or empty. */
   difference: z.string(),
 });
 export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
 
 /**
- * {@link WeightsInfo} and the matching network; `null` if no entry belongs to a known network. Tensors have the names of
- * that network.
+ * {@link WeightsInfo} and the matching network; `null` if no entry belongs to a known network. Tensors have the names
+ * of that network.
  */
 export const WeightsInspection = WeightsInfo.extend({ fit: ArchitectureMatch.nullable() });
 export type WeightsInspection = z.infer<typeof WeightsInspection>;

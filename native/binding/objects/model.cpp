@@ -300,13 +300,6 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
 
 namespace {
 
-Napi::Array to_js(Napi::Env env, const ImageSize& image) {
-  Napi::Array size = Napi::Array::New(env, 2);
-  size.Set(0u, static_cast<double>(image.height));
-  size.Set(1u, static_cast<double>(image.width));
-  return size;
-}
-
 }  // namespace
 
 Napi::Value list_image_sizes(const Napi::CallbackInfo& info) {

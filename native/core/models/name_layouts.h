@@ -14,7 +14,7 @@ struct NameLayout {
   std::string title;
   /// The registry's name of an entry; nullopt for a name that is none of this layout.
   std::optional<std::string> (*own)(std::string_view name);
-  /// What that library's network computes otherwise with the same weights; empty if nothing.
+  /// Why that library's network has other outputs with the same weights; empty if it has the same.
   std::string difference = {};
 };
 

@@ -12,7 +12,7 @@ namespace reviewkd::pickle {
 /// The value of a global name: opaque if it is unknown.
 Value resolve(Heap& heap, Global global);
 
-/// What comes of calling the known name `callable` with the items of the tuple `arguments`. Throws FILE_UNSUPPORTED or
+/// The result of calling the known name `callable` with the items of the tuple `arguments`. Throws FILE_UNSUPPORTED or
 /// FILE_CORRUPT.
 Value call(const Input& input, Heap& heap, const Value& callable, const Value& arguments);
 

@@ -198,7 +198,7 @@ class Machine {
     push(made.kind == Kind::kOpaque ? opaque_like(made) : opaque_value(heap_, {}));
   }
 
-  /// What comes of calling an opaque value: another one of the same name.
+  /// The result of calling an opaque value: another one of the same name.
   static Value opaque_like(const Value& callable) {
     Value value = callable;
     value.attributes = kNothing;

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-/// What a file is, and what to do.
+/// The kind of a file, and the way out.
 struct Finding {
   std::string_view kind;
   std::string_view remedy;

@@ -1,4 +1,4 @@
-// What other tools put in front of a network's names, beside them or in their place.
+// Names and entries that other tools put in front of a network's, next to them or in their place.
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -209,7 +209,7 @@ describe("weights in several files", () => {
     expect(message).to.contain("net.fc.bias in two");
   });
 
-  it("are told apart from other JSON", async () => {
+  it("are distinguished from other JSON", async () => {
     await writeFile(file("config.json"), "{}");
     expect((await failureOf("FILE_UNSUPPORTED", () => readStateDict(file("config.json")))).message).to.contain(
       "weight_map",

@@ -129,7 +129,7 @@ constexpr LastLayer kLastLayers[] = {
 constexpr std::string_view kLevelLayers[] = {"backbone.fpn.layer_blocks.{l}.0.weight",
                                              "backbone.fpn.layer_blocks.{l}.weight", "backbone.fpn_output{l}.weight"};
 
-/// What is in front of the first known part of a name; nullopt without one.
+/// The beginning of a name before its first known part; nullopt without one.
 std::optional<std::string_view> wrapper_in(std::string_view name) {
   for (size_t begin = 0; begin < name.size();) {
     const size_t end = std::min(name.find('.', begin), name.size());

@@ -11,8 +11,8 @@
 
 namespace reviewkd {
 
-/// What stands in front of the parts of a detector or of its backbone in most names, such as "module." or
-/// "model.detector."; empty if nothing does.
+/// The beginning that most names have before a part of a detector or of its backbone, such as "module." or
+/// "model.detector."; empty if they have none.
 std::string wrapper_of(const EntryShapes& shapes);
 std::string wrapper_of(const NamedTensors& state);
 
