@@ -13,7 +13,7 @@ export { toCocoResults } from "./detection/coco-results.js";
 export { detectedObjects, type DetectedObject } from "./detection/detected-objects.js";
 export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
-export { loadNotices, shortList } from "./weights/load-notices.js";
+export { loadNotices } from "./weights/load-notices.js";
 export { exportStudent } from "./runs/export-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
   type DistillerParts, type TermOutput } from "./api/distiller.js";
@@ -32,7 +32,7 @@ export { evaluateDetections, type CocoEvaluation, type EvaluateDetectionsOptions
   type VocEvaluation } from "./detection/evaluate.js";
 export type { CocoAnnotation, CocoCategory, CocoDetection, CocoGroundTruth, CocoImage,
   CocoSegmentation } from "./detection/coco-types.js";
-export { inspectInstallation, packageVersion, systemInfo } from "./api/system.js";
+export { inspectInstallation, makeDirectory, packageVersion, systemInfo } from "./api/system.js";
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";

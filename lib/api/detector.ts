@@ -108,12 +108,12 @@ export class Detector extends Network {
    * weights; `null` if there are none.
    */
   get classNames(): readonly string[] | null {
-    return this.#classNames;
+    return this.created.#classNames;
   }
 
   /** Ids of the data set's categories, in the order of the classes; `null` if they are not known. */
   get categoryIds(): readonly number[] | null {
-    return this.#categoryIds;
+    return this.created.#categoryIds;
   }
 
   /** The name of each label, as {@link drawDetections} takes them: `null` for the background. Empty without names. */
@@ -137,7 +137,7 @@ export class Detector extends Network {
 
   /** The result of the last loading from a file; `null` if its parameters are as initialised. */
   get loadReport(): DetectorLoadReport | null {
-    return this.#loadReport;
+    return this.created.#loadReport;
   }
 
   /**

@@ -48,7 +48,7 @@ export class Model extends Network {
 
   /** The result of loading the last file; `null` if none was loaded. */
   get loadReport(): LoadReport | null {
-    return this.#loadReport;
+    return this.created.#loadReport;
   }
 
   /** @internal Has a model remember the classes and images that it is trained on. */
@@ -59,7 +59,7 @@ export class Model extends Network {
 
   /** One name per class: of the data it was trained on, or from the metadata of its weights; `null` if unknown. */
   get classNames(): readonly string[] | null {
-    return this.#classNames;
+    return this.created.#classNames;
   }
 
   /**

@@ -22,7 +22,12 @@ export abstract class NativeObject<Native extends { dispose(): void }> {
 
   /** @internal */
   get native(): Native {
-    if (#native in this) return this.#native;
+    return this.created.#native;
+  }
+
+  /** This object. @throws ReviewKdError `INVALID_ARGUMENT` for another one with its prototype alone. */
+  protected get created(): this {
+    if (#native in this) return this;
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid object: expected one that a function of this package created, received one with its prototype alone. Copies and proxies of such objects do not work; pass the object itself.");
   }

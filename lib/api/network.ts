@@ -13,7 +13,7 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/schemas/weights.js";
 import { assertObject, parse } from "../config/validation.js";
-import { weightsFiles } from "../config/weights-path.js";
+import { explainShard, weightsFiles } from "../config/weights-path.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { NativeObject } from "./native-object.js";
 import { registryTask } from "./task.js";
@@ -150,7 +150,7 @@ export abstract class Network extends NativeObject<NativeModel> {
   async load(path: string, options: LoadOptionsInput = {}): Promise<LoadReport> {
     const { strict, key } = parse(LoadOptions, options, "load options");
     const load = async (): Promise<LoadReport> => this.native.load(await weightsFiles(path), strict, key ?? "");
-    return atCall(load());
+    return atCall(explainShard(path, load()));
   }
 
   /**

@@ -1,4 +1,8 @@
 import { cpus } from "node:os";
+import { FilePath } from "../config/file-path.js";
+import { parse } from "../config/validation.js";
+import { atCall, causedBy } from "../errors.js";
+import { makeDirectory as createDirectory } from "../make-directory.js";
 import { addon, addonPath, inspectInstallation } from "../native.js";
 import { getMachineInfo } from "../install/machine-info.js";
 import { VERSION } from "../install/version.js";
@@ -31,4 +35,24 @@ export async function systemInfo(): Promise<SystemInfo> {
     cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: Math.max(1, cpus().length),
       instructionSets: [...(getMachineInfo().instructionSets ?? [])], capability },
   };
+}
+
+/**
+ * Creates a directory and its missing parents; one that exists is left as it is. Ends on every file system: Node's
+ * recursive `mkdir` never returns where the system reports a parent as missing that exists, as below `/proc`.
+ *
+ * @throws ReviewKdError `FILE_ACCESS`, `INVALID_ARGUMENT`.
+ * @example
+ * ```ts
+ * await makeDirectory("runs/first/pictures");
+ * ```
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  return atCall(create(parse(FilePath, path, "path of a directory")));
+}
+
+async function create(path: string): Promise<void> {
+  await createDirectory(path).catch((error: unknown) => {
+    throw causedBy("FILE_ACCESS", `cannot create the directory ${path}`, error, "Choose another one.");
+  });
 }

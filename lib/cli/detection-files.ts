@@ -1,9 +1,8 @@
 // The files that `reviewkd detect` writes.
 import { open, realpath, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { dirname, join, parse } from "node:path";
-import { type DetectedImage, drawDetections, type DrawOptions, isReviewKdError, messageOf, ReviewKdError,
+import { type DetectedImage, drawDetections, type DrawOptions, isReviewKdError, makeDirectory, messageOf, ReviewKdError,
   toCocoResults } from "../index.js";
-import { makeDirectory } from "../make-directory.js";
 import { usageError } from "./errors.js";
 
 /** An entry of `images.json`. */

@@ -22,6 +22,7 @@ export function normalizedName(name: string): string {
  * ```
  */
 export function nearestName(name: string, candidates: readonly string[], aliases = WORD_ALIASES): string | undefined {
+  assertNames(name, candidates);
   const known = knownName(name, candidates, aliases);
   if (known !== undefined) return known;
   for (let text = name, rules = [...aliases.rewrites ?? []]; rules.length > 0;) {
@@ -33,6 +34,14 @@ export function nearestName(name: string, candidates: readonly string[], aliases
     if (meant !== undefined) return meant;
   }
   return closestName(name, candidates);
+}
+
+/** Plain checks: those of schemas use this module. */
+function assertNames(name: unknown, candidates: unknown): void {
+  if (typeof name === "string" && Array.isArray(candidates) && candidates.every((each) => typeof each === "string"))
+    return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    "invalid names: expected a string and a list of strings, received others.");
 }
 
 function knownName(name: string, candidates: readonly string[], aliases: Aliases): string | undefined {

@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
-import { causedBy, ReviewKdError } from "../errors.js";
+import { causedBy, isReviewKdError, ReviewKdError } from "../errors.js";
 import { withHome } from "./file-path.js";
 import { listed } from "./nearest-name.js";
 import { valueText } from "./validation.js";
@@ -74,4 +74,19 @@ async function directoryError(path: string): Promise<ReviewKdError> {
     : `Pass a file in it: ${listed(files)}.`;
   return new ReviewKdError("FILE_ACCESS",
     `cannot read the weight file ${path}: expected a file, received a directory. ${remedy}`);
+}
+
+/** As `save_pretrained` names the files of a network that it divides. */
+const SHARD = /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/;
+
+/** Adds to the error of loading one shard alone that it is one. */
+export async function explainShard<T>(path: string, load: Promise<T>): Promise<T> {
+  try {
+    return await load;
+  } catch (error) {
+    if (!isReviewKdError(error) || error.code !== "STATE_DICT_MISMATCH" || !SHARD.test(path)) throw error;
+    throw new ReviewKdError(error.code,
+      `${error.message} The file is one of several with parts of a network: pass their index, such as model.safetensors.index.json.`,
+      { valid: error.valid, cause: error });
+  }
 }

@@ -1,5 +1,6 @@
 import { withHome } from "../config/file-path.js";
 import { parseRunConfig } from "../config/config-file.js";
+import { assertObject } from "../config/validation.js";
 import { adviceFor, type NetworkRole } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
@@ -47,6 +48,7 @@ const LOADING_INTERVAL_MS = 100;
  */
 export async function* runExperiment(input: RunConfigInput,
   options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
+  assertObject(options, "experiment options");
   const { runDirectory, resume } = options;
   const recordedIn = resume === true && runDirectory !== undefined
     ? runFile(withHome(runDirectory, "runDirectory"), "config") : undefined;

@@ -1,6 +1,7 @@
 import { closeSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import { isatty } from "node:tty";
+import { assertObject } from "../config/validation.js";
 
 /** The surroundings of a process; other values than its own are for tests. */
 interface ProcessContext {
@@ -31,9 +32,9 @@ const WRITE_ONLY = 0o1;
  * });
  * ```
  */
-export function isHangUpIgnored(
-  { env = process.env, ppid = process.ppid, proc = "/proc" }: ProcessContext = {},
-): boolean {
+export function isHangUpIgnored(context: ProcessContext = {}): boolean {
+  assertObject(context, "context of a process");
+  const { env = process.env, ppid = process.ppid, proc = "/proc" } = context;
   // @env _ users: Set by most shells to the program that they start: under `nohup` a closed terminal stops nothing.
   // Default: SIGHUP saves and stops.
   if (basename(env["_"] ?? "") === "nohup") return true;

@@ -1,3 +1,4 @@
+import { assertObject } from "../config/validation.js";
 import { join } from "node:path";
 import { throwIfAborted } from "../api/abort.js";
 import { assertDataSuits } from "../api/data-suits.js";
@@ -58,6 +59,7 @@ export interface StudyOptions {
  */
 export async function* runStudy(input: StudyConfigInput | Settings,
   given: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
+  assertObject(given, "study options");
   const options = { ...given, directory: withHome(given.directory, "directory") };
   const config = await withWorkingDirectory(parseStudyConfig(input), join(options.directory, STUDY_FILES.config));
   const files = await locateFiles(config);

@@ -1,4 +1,9 @@
-import type { LoadReport } from "../config/schemas/weights.js";
+import { z } from "zod";
+import { LoadReport } from "../config/schemas/weights.js";
+import { parse } from "../config/validation.js";
+
+/** A detector's report has more. */
+const Report = z.looseObject(LoadReport.shape);
 
 /** Names shown of each kind. */
 const SHOWN = 5;
@@ -12,8 +17,10 @@ const SHOWN = 5;
  * const model = await createModel("resnet20", { weights: "lightning.ckpt" });
  * for (const line of loadNotices(model.loadReport!)) console.log(line); // took net. off all names
  * ```
+ * @throws ReviewKdError `INVALID_ARGUMENT`.
  */
-export function loadNotices({ prefixes, layout, leftAside, missing, unexpected, mismatched }: LoadReport): string[] {
+export function loadNotices(report: LoadReport): string[] {
+  const { prefixes, layout, leftAside, missing, unexpected, mismatched } = parse(Report, report, "load report");
   const list = (what: string, names: readonly string[]): string[] =>
     names.length === 0 ? [] : [`${what} ${shortList(names)}`];
   return [
@@ -27,7 +34,7 @@ export function loadNotices({ prefixes, layout, leftAside, missing, unexpected, 
 }
 
 /** The first few names, and the number of the others. */
-export function shortList(names: readonly string[]): string {
+function shortList(names: readonly string[]): string {
   const rest = names.length - SHOWN;
   return `${names.slice(0, SHOWN).map(shown).join(", ")}${rest > 0 ? `, and ${rest} more` : ""}`;
 }

@@ -63,7 +63,7 @@ describe("command line: bad input", () => {
     expect(await fail(evaluate(missing), { exit: 1, code: "FILE_NOT_FOUND" })).to.include(missing);
     const garbage = join(directory.path, "garbage.safetensors");
     await writeFile(garbage, "not a header");
-    expect(await fail(evaluate(garbage), { exit: 1, code: "FILE_CORRUPT" })).to.include(garbage);
+    expect(await fail(evaluate(garbage), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include(garbage);
     const pickle = join(directory.path, "pickle.pth");
     await writeFile(pickle, Buffer.of(0x80, 2, 0x7d, 0x2e)); // an empty dictionary that torch.save did not write
     expect(await fail(evaluate(pickle), { exit: 1, code: "FILE_UNSUPPORTED" })).to.include(

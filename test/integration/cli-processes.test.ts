@@ -25,6 +25,7 @@ describe("command line: processes", function () {
       ["end", "train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", inside("teacher")],
       ["end", "distill", ...networks, ...TINY, "--epochs", "1", "--warmup-epochs", "0", "--run", inside("student")],
       ["evaluation", "eval", "--weights", student, ...data],
+      ["predicted", "predict", student, inside("photo.png")],
       ["detected", "detect", inside("photo.png"), "--weights", inside("detector.safetensors"), "--min-size", "64",
         "--out", inside("found")],
       ["weights", "inspect", student],

@@ -58,7 +58,8 @@ describe("on a system that refuses", () => {
     symlinkSync(join(project, "nothing"), dangling);
     expectFindings(await examine({ REVIEWKD_CACHE: file }), ["cache", /CUDA libtorch cannot be looked for/], ["cache",
       /cannot be remembered/]);
-    expectFindings(await examine({ REVIEWKD_CACHE: loop }), ["cache", /ELOOP/], ["cache", /ELOOP/]);
+    expectFindings(await examine({ REVIEWKD_CACHE: loop }), ["cache", /links form a loop/], ["cache",
+      /ELOOP|links form a loop/]);
     expectFindings(await examine({ REVIEWKD_CACHE: dangling }), ["cache", /cannot be remembered/]);
   });
 
@@ -76,7 +77,7 @@ describe("on a system that refuses", () => {
         expect(homeless.findings[0]?.reason).to.match(/expected a user with a home directory/);
         const refused = await examine({ REVIEWKD_CACHE: cache }, asOther, "setpriv");
         expect(refused.findings[0]).to.deep.include({ about: "cache" }).and.have.property("reason").that.includes(
-          "EACCES",
+          "permission denied",
         );
       } finally {
         rmSync(cache, { recursive: true });

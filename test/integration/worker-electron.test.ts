@@ -41,7 +41,7 @@ describe("a worker via utilityProcess", function () {
     expect(status, output).to.equal(0);
     const { types, values, end, code } = JSON.parse(stdout) as { types: string[]; values: number[]; end: object;
       code: string };
-    expect(types.filter((type) => type !== "progress")).to.deep.equal(["start", "epoch", "end"]);
+    expect(types.filter((type) => type !== "progress" && type !== "notice")).to.deep.equal(["start", "epoch", "end"]);
     expect(values).to.deep.equal([1, 2]);
     expect(end).to.deep.equal({ signal: null, exitCode: 0, checkpoint: null, closed: true });
     expect(code).to.equal("WORKER_EXITED");

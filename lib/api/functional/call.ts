@@ -28,8 +28,11 @@ export async function call<Result>(name: string, inputs: Tree, options: object =
   return wrapped(await addon().callFunction(name, natives(all), plain)) as Result;
 }
 
-/** Levels of values in values: a batch has three, and values that contain themselves have no end. */
-const DEEPEST = 32;
+/**
+ * Levels of values in values: a batch has three, and values that contain themselves have no end. Each takes two frames
+ * of the stack, among which an error must still name the caller.
+ */
+const DEEPEST = 12;
 
 /** @internal The native halves of all tensors. @throws ReviewKdError `INVALID_ARGUMENT` */
 export function natives(tree: Tree, depth = 0): TensorTree {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { createDetector, isDetectorName, listImages, readWeightsInfo, ReviewKdError, schemas, type DataNotice,
+import { createDetector, listImages, listModels, readWeightsInfo, ReviewKdError, schemas, type DataNotice,
   type DetectAllOptions, type Detector, type Tensor } from "../../index.js";
 import { showLoadReport } from "../display/load-report.js";
 import { DetectionFiles } from "../detection-files.js";
@@ -119,7 +119,7 @@ async function openDetector(
   const choice = omitUndefined({ key });
   const { metadata } = await readWeightsInfo(weights, choice);
   const name = await networkName(weights, model, metadata, choice);
-  if (!isDetectorName(name)) {
+  if (listModels().some((classifier) => classifier.name === name)) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid --weights: expected those of a detector, received those of the classifier ${name} in ${weights}. Name the classes of images with \`reviewkd predict FILE IMAGE\`.`);
   }

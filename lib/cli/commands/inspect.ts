@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { inspectWeights, shortList, type ArchitectureMatch, type DetectorFileInfo,
-  type WeightsInspection } from "../../index.js";
+import { inspectWeights, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent, printable } from "../display/format.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { unreadText } from "../display/inspection.js";
+import { shortList } from "../display/short-list.js";
 import { renderTable } from "../display/table.js";
 import { addAction } from "../options/add-value.js";
 import { path } from "../options/values.js";

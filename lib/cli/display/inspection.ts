@@ -1,5 +1,6 @@
-import { shortList, type WeightsInspection } from "../../index.js";
+import type { WeightsInspection } from "../../index.js";
 import { formatCount } from "./format.js";
+import { shortList } from "./short-list.js";
 
 /** Changes and omissions of a conversion, and a warning if no network can be made of the result. */
 export function conversionNotices({ selection, fit }: WeightsInspection): string[] {

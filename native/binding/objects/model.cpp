@@ -298,9 +298,7 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
   });
 }
 
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Napi::Value list_image_sizes(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {

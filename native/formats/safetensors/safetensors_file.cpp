@@ -32,9 +32,13 @@ TensorTable read_safetensors_table(const ByteSource& source) {
   table.format = WeightsFormat::kSafetensors;
   table.metadata = std::move(header.metadata);
   for (auto& entry : header.entries) {
+    if (!entry.type) {
+      table.unread.push_back({std::move(entry.name), std::move(entry.type_name), true});
+      continue;
+    }
     std::vector<int64_t> strides = contiguous_strides(entry.shape);
     table.tensors.push_back(
-        {std::move(entry.name), entry.type, std::move(entry.shape), std::move(strides), table.storages.size(), 0});
+        {std::move(entry.name), *entry.type, std::move(entry.shape), std::move(strides), table.storages.size(), 0});
     table.storages.push_back({kSafetensorsLengthBytes + length + entry.begin, entry.end - entry.begin});
   }
   return table;

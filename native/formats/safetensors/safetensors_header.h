@@ -3,6 +3,7 @@
 // https://github.com/huggingface/safetensors (format, version 0.5). Nothing in a file is ever executed.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,10 @@ constexpr uint64_t kSafetensorsLengthBytes = 8;
 /// A tensor's entry in the header.
 struct TensorEntry {
   std::string name;
-  ElementType type;
+  /// nullopt for a type of the format that is not read here, such as F8_E4M3.
+  std::optional<ElementType> type;
+  /// As the header spells it.
+  std::string type_name;
   std::vector<int64_t> shape;
   /// Bytes from the end of the header: first, and one past the last.
   uint64_t begin;
@@ -29,7 +33,8 @@ struct SafetensorsHeader {
 };
 
 /// Parses `text`, the JSON of a header. Checks every length, shape and offset against `data_bytes`, the size of the
-/// data that follows. Throws FILE_CORRUPT or FILE_UNSUPPORTED (an unknown type); `path` is for messages.
+/// data that follows; of a type that is not read, the offsets alone. Throws FILE_CORRUPT or FILE_UNSUPPORTED; `path` is
+/// for messages.
 SafetensorsHeader parse_safetensors_header(const std::string& text, uint64_t data_bytes, const std::string& path);
 
 /// Reads names, types, shapes and positions of a file. Throws as parse_safetensors_header does.

@@ -60,7 +60,8 @@ TEST(SafetensorsHeader, KnowsEveryTypeOfElement) {
     const auto header = parse(R"({"a":{"dtype":")" + std::string(spelling) + R"(","shape":[1],"data_offsets":[0,)" +
                                   std::to_string(bytes) + "]}}",
                               static_cast<uint64_t>(bytes));
-    EXPECT_STREQ(row_of(header.entries[0].type).safetensors, spelling);
+    ASSERT_TRUE(header.entries[0].type);
+    EXPECT_STREQ(row_of(*header.entries[0].type).safetensors, spelling);
   }
 }
 
@@ -74,6 +75,15 @@ struct HostileHeader {
 std::ostream& operator<<(std::ostream& out, const HostileHeader& header) { return out << header.name; }
 
 /// A header with one tensor "a".
+TEST(SafetensorsHeader, KeepsTypesThatAreNotReadWithTheirPlace) {
+  const auto header = parse(
+      R"({"a":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[1],"data_offsets":[3,4]}})",
+      4);
+  EXPECT_FALSE(header.entries[0].type);
+  EXPECT_EQ(header.entries[0].type_name, "F8_E4M3");
+  EXPECT_TRUE(header.entries[1].type);
+}
+
 std::string one(const std::string& shape, const std::string& offsets, const std::string& type = "F32") {
   return R"({"a":{"dtype":")" + type + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}}";
 }
@@ -91,7 +101,9 @@ const HostileHeader kHostile[] = {
     {"a_strange_field", R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"more":1}})", 0},
     {"one_offset", one("[1]", "[0]"), 4},
     {"three_offsets", one("[1]", "[0,4,8]"), 4},
-    {"an_unknown_type", one("[1]", "[0,4]", "C64"), 4, "FILE_UNSUPPORTED"},
+    {"a_type_that_is_no_name", one("[1]", "[0,4]", "float 32"), 4},
+    {"a_type_without_a_name", one("[1]", "[0,4]", ""), 4},
+    {"a_type_beyond_the_file", one("[1]", "[0,8]", "C64"), 4},
     {"a_negative_length", one("[-1]", "[0,4]"), 4},
     {"a_fraction", one("[1.5]", "[0,4]"), 4},
     {"a_number_beyond_64_bits", one("[18446744073709551616]", "[0,4]"), 4},

@@ -202,6 +202,13 @@ describe("weights in several files", () => {
     await failureOf("FILE_CORRUPT", () => readStateDict(file(INDEX)));
   });
 
+  it("are refused one by one, for that reason", async () => {
+    await writeShards();
+    const { message } = await failureOf("STATE_DICT_MISMATCH",
+      () => createModel("resnet8", { numClasses: CLASSES, weights: file("model-00001-of-00002.safetensors") }));
+    expect(message).to.contain("index.json");
+  });
+
   it("have each tensor once", async () => {
     await writeShards();
     await writeStateDict(file("model-00001-of-00002.safetensors"), { "net.fc.bias": state["fc.bias"]! });

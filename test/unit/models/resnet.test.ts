@@ -162,10 +162,12 @@ describe("the initialisation of a ResNet", () => {
 describe("the input of a network", () => {
   it("must be [N, 3, H, W]", async () => {
     using model = await createModel("resnet8");
-    for (const shape of [[3, 8, 8], [1, 1, 8, 8], [1, 4, 8, 8], [0, 3, 8, 8], [1, 3, 0, 8], [1, 3, 8, 8, 1]]) {
+    for (const shape of [[3, 8, 8], [1, 1, 8, 8], [1, 4, 8, 8], [1, 3, 0, 8], [1, 3, 8, 8, 1]]) {
       const error = await failureOf("SHAPE_MISMATCH", () => model.forward(sequenceTensor("input", shape)));
       expect(error.message).to.equal(`invalid images: expected shape [N, 3, H, W], received [${shape.join(", ")}].`);
     }
+    const { message } = await failureOf("SHAPE_MISMATCH", () => model.forward(sequenceTensor("input", [0, 3, 8, 8])));
+    expect(message).to.include("at least one");
   });
 
   it("is converted to the network's type", async () => {

@@ -62,7 +62,7 @@ describe("Connection", () => {
   const call = (name: string, ...args: unknown[]): Promise<unknown> =>
     connection.functions()[name]!(...args) as Promise<unknown>;
   const FACTS = { name: "resnet8", numClasses: 4, dtype: "float32", device: "cpu", untrained: false,
-    parameterCount: [9, 8], task: CLASSIFICATION, classNames: null,
+    parameterCount: [9, 8], task: CLASSIFICATION, classNames: null, loadReport: null,
     preprocessing: { imageSize: [32, 32], resizeSize: 32, normalization: { mean: [0, 0, 0], std: [1, 1, 1] },
       assumed: [] } };
   const model = async (): Promise<Record<"device", string>> => {
