@@ -29,10 +29,10 @@ export async function call<Result>(name: string, inputs: Tree, options: object =
 }
 
 /**
- * Levels of values in values: a batch has three, and values that contain themselves have no end. Each takes two frames
+ * Levels of values in values: a batch has three, and values that contain themselves have no end. Each takes three frames
  * of the stack, among which an error must still name the caller.
  */
-const DEEPEST = 12;
+const DEEPEST = 8;
 
 /** @internal The native halves of all tensors. @throws ReviewKdError `INVALID_ARGUMENT` */
 export function natives(tree: Tree, depth = 0): TensorTree {
