@@ -9,8 +9,8 @@ const Report = z.looseObject(LoadReport.shape);
 const SHOWN = 5;
 
 /**
- * One line for each thing about a loaded file that a user would not expect: names that were changed, entries of it or of
- * the network that were left out.
+ * One line for each thing about a loaded file that a user would not expect: names that were changed, entries of it or
+ * of the network that were left out.
  *
  * @example
  * ```ts

@@ -29,8 +29,8 @@ export async function call<Result>(name: string, inputs: Tree, options: object =
 }
 
 /**
- * Levels of values in values: a batch has three, and values that contain themselves have no end. Each takes three frames
- * of the stack, among which an error must still name the caller.
+ * Levels of values in values: a batch has three, and values that contain themselves have no end. Each takes three
+ * frames of the stack, among which an error must still name the caller.
  */
 const DEEPEST = 8;
 
