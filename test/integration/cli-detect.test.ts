@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import sharp from "sharp";
 import { createDetector, evaluateDetections, type CocoDetection, writeStateDict } from "../../lib/index.js";
-import { picture, writeFiles } from "../support/image-files.js";
+import { picture, writeFiles, writePhotos } from "../support/image-files.js";
 import { fail, jsonEvents, start, succeed, useDirectory } from "./helpers.js";
 
 /** Small images, and every object whatever its score. */
@@ -22,13 +22,7 @@ describe("command line: detect", function () {
     using detector = await createDetector("mask-rcnn-resnet18-fpn", { numClasses: 3, seed: 3,
       detection: { norm: "frozen" } });
     await detector.save(at("detector.safetensors"), { metadata: { classNames: '["cat","dog\\u001b[2J"]' } });
-    await writeFiles(directory.path, {
-      "photos/7.png": await picture(60, 48, 1).png().toBuffer(),
-      "photos/more/12.jpg": await picture(48, 64, 2).jpeg().toBuffer(),
-      "broken/1.png": await picture(60, 48, 1).png().toBuffer(),
-      "broken/2.png": Buffer.from("no image"),
-      "broken/3.png": await picture(48, 64, 2).png().toBuffer(),
-    });
+    await writePhotos(directory.path);
   });
 
   it("prints a table for each image, with names from the weights, but none of their control characters", async () => {

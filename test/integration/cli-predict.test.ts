@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createDetector, createModel, writeStateDict } from "../../lib/index.js";
-import { picture, writeFiles } from "../support/image-files.js";
+import { writeFiles, writePhotos } from "../support/image-files.js";
 import { cifarRecords } from "../support/cifar-records.js";
 import { fail, jsonEvents, succeed, useDirectory } from "./helpers.js";
 
@@ -16,13 +16,7 @@ describe("command line: predict", function () {
     await model.save(at("named.safetensors"), { classNames: ["cat", "dog\u001b[2J", "owl"], imageSize: [32, 32],
       resizeSize: 37, normalization: { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] } });
     await writeStateDict(at("bare.pt"), await model.stateDict());
-    await writeFiles(directory.path, {
-      "photos/7.png": await picture(60, 48, 1).png().toBuffer(),
-      "photos/more/12.jpg": await picture(48, 64, 2).jpeg().toBuffer(),
-      "broken/1.png": await picture(60, 48, 1).png().toBuffer(),
-      "broken/2.png": Buffer.from("no image"),
-      "broken/3.png": await picture(48, 64, 2).png().toBuffer(),
-    });
+    await writePhotos(directory.path);
   });
 
   it("prints a table for each image, with names from the weights, but none of their control characters", async () => {

@@ -45,3 +45,14 @@ export async function writeImageFolder(root: string,
     }
   }
 }
+
+/** Writes the folders `photos`, with two images, and `broken`, in which the second of three cannot be decoded. */
+export async function writePhotos(directory: string): Promise<void> {
+  await writeFiles(directory, {
+    "photos/7.png": await picture(60, 48, 1).png().toBuffer(),
+    "photos/more/12.jpg": await picture(48, 64, 2).jpeg().toBuffer(),
+    "broken/1.png": await picture(60, 48, 1).png().toBuffer(),
+    "broken/2.png": Buffer.from("no image"),
+    "broken/3.png": await picture(48, 64, 2).png().toBuffer(),
+  });
+}

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { DetectReporter } from "../../../lib/cli/display/detect-reporter.js";
 import { Tensor, type DetectedImage } from "../../../lib/index.js";
+import { recordedOutput } from "../../support/recorded-output.js";
 
 function image(path: string): DetectedImage {
   return { path, size: [20, 30],
@@ -10,13 +11,10 @@ function image(path: string): DetectedImage {
 
 describe("the report of detections", () => {
   let time = 0;
-  let lines: string[] = [];
-  let notices: string[] = [];
-  let events: { type: string }[] = [];
-  const output = { json: false, interactive: false, line: (text = "") => lines.push(text),
-    event: (event: { type: string }) => events.push(event), notice: (text: string) => notices.push(text) };
+  let { output, lines, notices, events } = recordedOutput();
   beforeEach(() => {
-    [time, lines, notices, events] = [0, [], [], []];
+    time = 0;
+    ({ output, lines, notices, events } = recordedOutput());
   });
 
   it("has a row for each object, with its number where the class has no name", () => {

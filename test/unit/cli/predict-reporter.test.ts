@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { PredictReporter } from "../../../lib/cli/display/predict-reporter.js";
 import type { ClassifiedImage } from "../../../lib/index.js";
+import { recordedOutput } from "../../support/recorded-output.js";
 
 const image = (path: string): ClassifiedImage => ({ path,
   predictions: [{ label: 2, className: "cat\u001b[2J", probability: 0.75 }, { label: 0, className: "dog",
@@ -8,13 +9,10 @@ const image = (path: string): ClassifiedImage => ({ path,
 
 describe("the report of predictions", () => {
   let time = 0;
-  let lines: string[] = [];
-  let notices: string[] = [];
-  let events: { type: string }[] = [];
-  const output = { json: false, interactive: false, line: (text = "") => lines.push(text),
-    event: (event: { type: string }) => events.push(event), notice: (text: string) => notices.push(text) };
+  let { output, lines, notices, events } = recordedOutput();
   beforeEach(() => {
-    [time, lines, notices, events] = [0, [], [], []];
+    time = 0;
+    ({ output, lines, notices, events } = recordedOutput());
   });
 
   it("has a row for each class, without control characters", () => {
