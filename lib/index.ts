@@ -43,6 +43,7 @@ export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
 export { runStudy, type StudyOptions } from "./study/run-study.js";
 export { parseStudyConfig } from "./study/study-config.js";
 export { meanAndDeviation } from "./study/statistics.js";
+export { expandHome } from "./config/file-path.js";
 export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/config-file.js";
 export { isDetectorName } from "./config/detector-defaults.js";
 export type { Aliases } from "./config/name-aliases.js";

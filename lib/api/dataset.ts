@@ -119,7 +119,7 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
   readonly test: DatasetSplit<Of>;
   /** Image files that could not be decoded so far, each listed once; grows during iteration. */
   readonly brokenImages: readonly BrokenImage[];
-  /** Files that were passed by where images were searched, and possible mistakes: one notice of each kind. */
+  /** Files that were skipped where images were searched, and possible mistakes: one notice of each kind. */
   readonly notices: readonly DataNotice[];
   readonly #dispose: () => void;
 

@@ -61,7 +61,7 @@ const DetectAllOptions = DetectOptions.extend({
 /** Options of {@link Detector.detectAll}. */
 export interface DetectAllOptions extends z.input<typeof DetectAllOptions> {
   readonly signal?: AbortSignal | undefined;
-  /** Called before the first image for each kind of files that were passed by in folders. */
+  /** Called before the first image for each kind of files that were skipped in folders. */
   readonly onNotice?: ListImagesOptions["onNotice"];
 }
 

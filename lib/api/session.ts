@@ -4,6 +4,7 @@ import { assertDataset, type AnyBatch, type Dataset, type DatasetSplit } from ".
 import { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { atCall, ReviewKdError } from "../errors.js";
+import { withoutPartialAdvice } from "../config/weights-advice.js";
 import { natives, type Tree } from "./functional/call.js";
 import { Model } from "./model.js";
 import { evaluateWith, Network, type EvaluateOptions } from "./network.js";
@@ -224,7 +225,10 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
     const { otherTeacher } = parse(LoadCheckpointOptions, options, "options of loadCheckpoint");
-    return this.native.load(withHome(parse(Path, path, "path")), otherTeacher);
+    const load = this.native.load(withHome(parse(Path, path, "path")), otherTeacher);
+    return load.catch((error: unknown) => {
+      throw withoutPartialAdvice(error);
+    });
   }
 
   /** @internal */

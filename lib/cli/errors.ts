@@ -46,6 +46,9 @@ export function answeredExitCode(error: unknown): number | undefined {
   return error.code === "commander.help" ? EXIT.usage : undefined;
 }
 
+/** Commands that only use weights: what they compute of weights that fit in part means nothing. */
+const ONLY_USE: ReadonlySet<string> = new Set(["reviewkd eval", "reviewkd predict", "reviewkd detect"]);
+
 /** Options that errors of the API propose, and their flags. */
 const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
   [/`(?:model\.)?key`/g, "--key NAME"],
@@ -53,15 +56,16 @@ const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
   [/`(?:(?:model|student)\.)?strict: false`/g, "--no-strict"],
 ];
 
-function withFlags(message: string): string {
-  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), message);
+function withFlags(message: string, command: string): string {
+  const proposed = ONLY_USE.has(command) ? message.replace(/ `strict: false`[^.]*\./, "") : message;
+  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), proposed);
 }
 
 /** @param use - The command that was used wrongly: its help explains it. */
 export function describeError(error: unknown, use = PROGRAM): ErrorReport {
   if (isReviewKdError(error)) {
     const { code, message, valid } = error;
-    return { code, message: withFlags(message), valid, exitCode: exitCodeOf(code) };
+    return { code, message: withFlags(message, use.name), valid, exitCode: exitCodeOf(code) };
   }
   if (error instanceof CommanderError) {
     return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, use), valid: [], exitCode: EXIT.usage };

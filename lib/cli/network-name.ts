@@ -13,8 +13,11 @@ export async function networkName(weights: string, given: string | undefined,
   const name = given ?? metadata["model"];
   if (name !== undefined) return name;
   const { fit } = await inspectWeights(weights, choice);
-  const proposal = fit === null || fit.matching < fit.entries ? "--model NAME"
-    : `--model ${fit.name}, which it fits`;
+  if (fit !== null && fit.matching === fit.entries) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `missing --model: "${weights}" does not name its network. Pass --model ${fit.name}, which it fits.`);
+  }
+  const nearest = fit === null ? "" : ` The nearest, ${fit.name}, has ${fit.matching} of its ${fit.entries} entries in it.`;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `missing --model: "${weights}" does not name its network. Pass ${proposal}.`);
+    `missing --model: "${weights}" does not name its network, and fits none of \`reviewkd models\`.${nearest} Pass the weights of a network that is listed there, or --model NAME.`);
 }

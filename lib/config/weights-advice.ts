@@ -7,11 +7,24 @@ export type NetworkRole = "model" | "teacher" | "student";
 /** A sentence that proposes to load weights in part, of which a teacher learns nothing. */
 const IN_PART = / `strict: false`[^.]*\./;
 
-/** An error of loading a network's weights with the options that it proposes as the run's configuration has them. */
+/**
+ * An error of loading a network's weights with the options that it proposes as the run's configuration has them, and the
+ * network that it is about.
+ */
 export function adviceFor(role: NetworkRole, error: unknown): unknown {
+  return reworded(error, (message) => (role === "teacher" ? message.replace(IN_PART, "") : message)
+    .replaceAll("`key`", `\`${role}.key\``).replaceAll("`strict: false`", `\`${role}.strict: false\``)
+    .replace(/^invalid weights (?=\S)/, role === "model" ? "invalid weights " : `invalid weights of the ${role}, `));
+}
+
+/** The same error without the proposal to load weights in part, where nothing good comes of it. */
+export function withoutPartialAdvice(error: unknown): unknown {
+  return reworded(error, (message) => message.replace(IN_PART, ""));
+}
+
+function reworded(error: unknown, change: (message: string) => string): unknown {
   if (!isReviewKdError(error)) return error;
-  const message = (role === "teacher" ? error.message.replace(IN_PART, "") : error.message)
-    .replaceAll("`key`", `\`${role}.key\``).replaceAll("`strict: false`", `\`${role}.strict: false\``);
+  const message = change(error.message);
   return message === error.message ? error
     : new ReviewKdError(error.code, message, { valid: error.valid, cause: error });
 }

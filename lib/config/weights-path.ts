@@ -68,7 +68,8 @@ async function readIndex(path: string, bytes: number): Promise<z.infer<typeof Sh
 
 async function directoryError(path: string): Promise<ReviewKdError> {
   const names = await readdir(path).catch(() => []);
-  const files = ENDINGS.flatMap((ending) => names.filter((name) => name.endsWith(ending)).sort())
+  // Shards stand behind their index.
+  const files = ENDINGS.flatMap((ending) => names.filter((name) => name.endsWith(ending) && !SHARD.test(name)).sort())
     .slice(0, MOST_PROPOSED).map((name) => join(path, name));
   const remedy = files.length === 0 ? "There is no file of weights in it; pass the path of one."
     : `Pass a file in it: ${listed(files)}.`;

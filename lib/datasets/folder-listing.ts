@@ -25,7 +25,7 @@ export interface ImageFolder {
   /** Splits that are not required are not listed. */
   readonly train?: FolderListing;
   readonly test?: FolderListing;
-  /** Files that were passed by, and possible mistakes. */
+  /** Files that were skipped, and possible mistakes. */
   readonly notices: readonly DataNotice[];
 }
 

@@ -125,7 +125,7 @@ async function foldersIn(folder: string, notices: DataNotices): Promise<string[]
   return sortedNames(names);
 }
 
-/** How something that is no folder is passed by where folders are expected. */
+/** How something that is no folder is skipped where folders are expected. */
 function kindOf(found: { isFile(): boolean }, path: string): DataNoticeKind {
   if (!found.isFile()) return "special-file";
   return typeByName(path) === "other" ? "not-image" : "outside-class";

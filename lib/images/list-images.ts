@@ -13,7 +13,7 @@ const Source = z.union([FilePath, z.array(FilePath).min(1)]);
 
 /** Options of {@link listImages}. */
 export interface ListImagesOptions {
-  /** Called at the end for each kind of files that were passed by, with their number and the first one. */
+  /** Called at the end for each kind of files that were skipped, with their number and the first one. */
   readonly onNotice?: ((notice: DataNotice) => void) | undefined;
 }
 

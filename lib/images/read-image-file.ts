@@ -53,6 +53,6 @@ export function isUnread(read: Uint8Array | UnreadFile): read is UnreadFile {
 export function remedyOf({ code, reason }: UnreadFile): string {
   if (code === "FILE_NOT_FOUND") return "Check the path.";
   if (code === "FILE_ACCESS") return "Check its permissions.";
-  return reason === FOLDER ? "Pass the paths of its images; detectAll takes folders."
+  return reason === FOLDER ? "Pass the paths of its images; detectAll and classifyAll take folders."
     : "Pass the path of another image file.";
 }

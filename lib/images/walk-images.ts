@@ -54,7 +54,7 @@ export function sortedNames(names: readonly string[]): string[] {
 
 /**
  * Finds the images below a folder by their names, follows links, and takes each file and folder once by its real path.
- * Hidden files and folders are passed by; so is all else that is no image, which `notices` receives.
+ * Hidden files and folders are skipped; so is all else that is no image, which `notices` receives.
  *
  * @throws the file system's error if the folder itself cannot be read.
  */

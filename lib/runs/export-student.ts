@@ -11,7 +11,7 @@ import { convertWeights, inspectWeights } from "../weights/weights.js";
 import { exists } from "./directory-files.js";
 import { runFile } from "./run-directory.js";
 import { readRunPosition } from "./run-state.js";
-import { atCall } from "../errors.js";
+import { atCall, ReviewKdError } from "../errors.js";
 
 /**
  * Writes only the trained network of a run directory, without teacher, review modules and optimizer.
@@ -36,6 +36,10 @@ async function exportBest(runDirectory: string, path: string | undefined,
   const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
   const directory = withHome(runDirectory, "run directory");
   const from = runFile(directory, checkpoint);
+  if (!(await exists(from))) {
+    throw new ReviewKdError("FILE_NOT_FOUND",
+      `no checkpoint "${checkpoint}" at ${from}: expected the directory of a run. Pass the one that \`reviewkd train\` or \`distill\` printed; weights alone are converted by \`reviewkd convert\`.`);
+  }
   const to = path === undefined ? join(directory, `student-${checkpoint}.safetensors`) : withHome(path);
   await convertWeights(from, to, { ...rest, metadata: await metadataOf(directory, from) });
   return to;

@@ -63,14 +63,27 @@ export class RunState implements TrainingRecorder, Disposable {
 
   async #resumeFrom(directory: RunDirectory, session: AnySession): Promise<void> {
     const { override, config } = this.plan;
+    let hasOtherTeacher = false;
+    const load = async (path: string): Promise<Record<string, string>> => {
+      try {
+        return await session.loadCheckpoint(path);
+      } catch (error) {
+        if (override !== true || !isReviewKdError(error) || error.code !== "STATE_DICT_MISMATCH") throw error;
+        const metadata = await session.loadCheckpoint(path, { otherTeacher: true });
+        hasOtherTeacher = true;
+        return metadata;
+      }
+    };
     const found = await newestCheckpoint(directory.path, async (path) => {
-      const metadata = await session.loadCheckpoint(path, { otherTeacher: override === true });
+      const metadata = await load(path);
       return { metadata, progress: readProgress(metadata, path), origin: await readOrigin(path) };
     });
     let changes = this.changes;
     if (found !== undefined) {
       const { path, content: { metadata, progress } } = found;
       changes = await this.#changesSince(directory, path, metadata);
+      if (hasOtherTeacher)
+        changes = [...changes, { key: "teacher weights", was: "those that the run began with", now: "others" }];
       const { epoch, step } = await session.position();
       this.progress = progress;
       // The session may still be at the end of the previous epoch if no step of this one was taken.

@@ -15,7 +15,7 @@ const SHOWN = 5;
  * @example
  * ```ts
  * const model = await createModel("resnet20", { weights: "lightning.ckpt" });
- * for (const line of loadNotices(model.loadReport!)) console.log(line); // took net. off all names
+ * for (const line of loadNotices(model.loadReport!)) console.log(line); // took "net." off all names
  * ```
  * @throws ReviewKdError `INVALID_ARGUMENT`.
  */
@@ -24,9 +24,9 @@ export function loadNotices(report: LoadReport): string[] {
   const list = (what: string, names: readonly string[]): string[] =>
     names.length === 0 ? [] : [`${what} ${shortList(names)}`];
   return [
-    ...(prefixes.length === 0 ? [] : [`took ${prefixes.map(shown).join(" ")} off all names`]),
+    ...(prefixes.length === 0 ? [] : [`took ${prefixes.map((prefix) => `"${shown(prefix)}"`).join(" ")} off all names`]),
     ...(layout === "" ? [] : [`renamed the entries of ${layout}`]),
-    ...list("left aside, as no network has them:", leftAside),
+    ...list("left aside, as the network has none of them:", leftAside),
     ...list("not in the file, so that these keep their initial values:", missing),
     ...list("not loaded, as the network has no such entries:", unexpected),
     ...list("not loaded, because of other shapes:", mismatched.map(({ name }) => name)),

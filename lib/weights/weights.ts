@@ -40,21 +40,21 @@ async function inspect(path: string, options: WeightsChoice): Promise<WeightsIns
   const match = ofDetector ?? await addon().matchWeights(files, choice);
   if (match === null) return { ...info, fit: null };
   const { names, ...fit } = match;
-  // A network that shares a few names with the file gives it no other names.
-  if (fit.prefix === "" && fit.layout === "") return { ...info, fit };
+  // A network that shares a few names with the file gives it no other names; of several, none is meant.
+  if ((fit.prefix === "" && fit.layout === "") || fit.otherPrefixes.length > 0) return { ...info, fit };
   const own = info.tensors.flatMap((tensor, index) => {
     const name = names[index];
     return name === null || name === undefined ? [] : [{ ...tensor, name }];
   });
   const { selection } = info;
   const prefixes = fit.prefix === "" ? selection.prefixes : [...selection.prefixes, fit.prefix];
-  const counters = info.tensors.flatMap(({ name }, index) => names[index] === null ? [name] : []);
+  const others = info.tensors.flatMap(({ name }, index) => names[index] === null ? [name] : []);
   return {
     ...info,
     tensors: own,
     parameters: own.length === info.tensors.length ? info.parameters : parametersOf(own),
-    selection: { ...selection, prefixes, leftAside: selection.leftAside + counters.length,
-      counters: [...selection.counters, ...counters] },
+    selection: { ...selection, prefixes, leftAside: selection.leftAside + others.length,
+      leftAsideNames: [...selection.leftAsideNames, ...others] },
     fit,
   };
 }

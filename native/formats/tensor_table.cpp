@@ -114,6 +114,17 @@ bool keep_below(TensorTable& table, const std::string& path) {
   return true;
 }
 
+std::vector<std::string> first_parts(const TensorTable& table) {
+  constexpr size_t kMost = 8;
+  std::vector<std::string> parts;
+  for (const auto& tensor : table.tensors) {
+    const std::string part = tensor.name.substr(0, tensor.name.find('.'));
+    const bool is_new = part.size() < tensor.name.size() && std::find(parts.begin(), parts.end(), part) == parts.end();
+    if (is_new && parts.size() < kMost) parts.push_back(part);
+  }
+  return parts;
+}
+
 void check_expansion(const TensorTable& table, const ByteSource& source) {
   constexpr uint64_t kTimes = 4;
   constexpr uint64_t kBeside = uint64_t{16} << 20;

@@ -79,6 +79,9 @@ void keep_network(TensorTable& table);
 /// there are none.
 bool keep_below(TensorTable& table, const std::string& path);
 
+/// The first parts of names with several, each once: beginnings that keep_below takes. At most a few.
+std::vector<std::string> first_parts(const TensorTable& table);
+
 /// Throws FILE_UNSUPPORTED if the tensors would take far more memory than the file's size: views can repeat elements.
 void check_expansion(const TensorTable& table, const ByteSource& source);
 

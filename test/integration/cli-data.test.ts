@@ -101,7 +101,7 @@ describe("command line: image folders and IDX files", () => {
     expect((jsonEvents(stdout)[0] as unknown as { perClass: { name: string; samples: number }[] }).perClass
       .map(({ name, samples }) => [name, samples])).to.deep.equal([["ant", 0], ["bee", 1]]);
     expect(stderr).to.equal(`note: found no images of 1 class: ${below("val-only", "val", "ant")}\n` +
-      `note: passed by 1 file without an image's ending: ${below("val-only", "val", "bee", "notes.txt")}\n`);
+      `note: skipped 1 file without an image's ending: ${below("val-only", "val", "bee", "notes.txt")}\n`);
     // The folder of the classes itself.
     await succeed([...words, "--data", `image-folder:${below("val-only", "val")}`]);
     expect(
@@ -118,7 +118,7 @@ describe("command line: image folders and IDX files", () => {
     const { stdout } = await succeed(["train", "--model", "resnet8", "--data", `image-folder:${below("noted")}`,
       ...SHORT, "--batch-size", "2", "--run", below("noted-run"), "--json"]);
     expect(jsonEvents(stdout).filter(({ topic }) => topic === "data")).to.deep.equal([{ type: "notice", topic: "data",
-      message: `passed by 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
+      message: `skipped 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
   });
 
   it("describes a folder", async () => {

@@ -31,7 +31,7 @@ describe("command line: inspect, convert, export", function () {
     const [event, ...rest] = jsonEvents((await succeed(["inspect", file("weights.pth"), "--json"])).stdout);
     expect(rest).to.deep.equal([]);
     expect(event).to.deep.include({ type: "weights", format: "pytorch-zip", parameters: model.parameterCount(),
-      selection: { key: "", prefixes: [], leftAside: 0, counters: [], unread: [] } });
+      selection: { key: "", prefixes: [], leftAside: 0, leftAsideNames: [], unread: [] } });
   });
 
   it("shows the detector that a file fits, whose names it has, and its flavor", async () => {
@@ -55,7 +55,7 @@ describe("command line: inspect, convert, export", function () {
       (await succeed(["inspect", fixture("nested-beside-average.zip.pt"), "--key", "model_ema", "--json"])).stdout,
     );
     expect(event).to.deep.include({
-      selection: { key: "model_ema", prefixes: [], leftAside: 8, counters: [], unread: [] },
+      selection: { key: "model_ema", prefixes: [], leftAside: 8, leftAsideNames: [], unread: [] },
       fit: null,
     });
     expect(

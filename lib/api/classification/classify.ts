@@ -4,7 +4,7 @@ import { withHome } from "../../config/file-path.js";
 import { PositiveCount } from "../../config/schemas/common.js";
 import { Preprocessing } from "../../config/schemas/data.js";
 import { bytesOf, unshared } from "../../config/typed-arrays.js";
-import { assertObject, parse, valueText } from "../../config/validation.js";
+import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { type CenterCrop, decodeCenter } from "../../images/center-crop.js";
 import { listImages, type ListImagesOptions } from "../../images/list-images.js";
@@ -35,6 +35,10 @@ export interface ClassifiedImage {
   readonly reason?: undefined;
 }
 
+/** Means and deviations of values from 0 to 1 are below; those of bytes are far above. */
+const LARGEST_STATISTIC = 4;
+const OF_BYTES = "means and deviations of values from 0 to 1: those of bytes divided by 255";
+
 const OptionsOfBoth = z.strictObject({
   /** Number of classes for each image, the most likely ones. */
   topK: PositiveCount.default(5),
@@ -47,7 +51,8 @@ const OptionsOfBoth = z.strictObject({
   /** As {@link Preprocessing} has it. Default: the training's, in proportion to `imageSize`. */
   resizeSize: PositiveCount.optional(),
   /** Default: that of the training. */
-  normalization: Preprocessing.shape.normalization.optional(),
+  normalization: Preprocessing.shape.normalization.refine(({ mean, std }) =>
+    [...mean, ...std].every((value) => Math.abs(value) <= LARGEST_STATISTIC), OF_BYTES).optional(),
 });
 
 const ClassifyAllOptions = OptionsOfBoth.extend({
@@ -65,7 +70,7 @@ export interface ClassifyOptions extends z.input<typeof OptionsOfBoth> {
 /** Options of {@link Model.classifyAll}. */
 export interface ClassifyAllOptions extends z.input<typeof ClassifyAllOptions> {
   readonly signal?: AbortSignal | undefined;
-  /** Called before the first image for each kind of files that were passed by in folders. */
+  /** Called before the first image for each kind of files that were skipped in folders. */
   readonly onNotice?: ListImagesOptions["onNotice"];
 }
 
@@ -201,7 +206,7 @@ function assertTensor(image: ImageInput, index: number): void {
   }
   if ((shape.length === 3 || shape.length === 4) && shape.at(-3) === 3 && !shape.includes(0)) return;
   throw new ReviewKdError("SHAPE_MISMATCH",
-    `invalid images[${index}]: expected [3, height, width] or [N, 3, height, width], received ${valueText(shape)}. Pass RGB images.`);
+    `invalid images[${index}]: expected [3, height, width] or [N, 3, height, width], received [${shape.join(", ")}]. Pass RGB images.`);
 }
 
 interface Classified extends Opened {

@@ -10,7 +10,7 @@ import { runTraining } from "../run-training.js";
 const NETWORKS: readonly FlagRow[] = [
   { path: "teacher.name", flag: "--teacher <name>", help: "the teacher; `reviewkd models` lists the networks" },
   { path: "teacher.weights", flag: "--teacher-weights <file>",
-    help: "its trained weights (.safetensors, .pt, .pth or .pkl)" },
+    help: "its trained weights (.safetensors, a file of PyTorch, .pkl, or an index of shards)" },
   ...LOAD_ROWS.teacher,
   { path: "student.name", flag: "--student <name>", help: "the network that is trained" },
   ...STUDENT,

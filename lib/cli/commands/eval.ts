@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
-  type ClassScore, type DataSourceInput, type Detector, type Model } from "../../index.js";
+  type ClassScore, type DataSourceInput, type Settings, type WeightsInfo, type Detector, type Model } from "../../index.js";
 import { openDataDisplay, showNotices } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -35,7 +35,7 @@ export function addEvalCommand(program: Command): void {
     "evaluate trained weights: accuracy of a classifier, average precision of a detector",
   );
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
-  addValue(command, "--weights <file>", "weights of the network (.safetensors, .pt, .pth or .pkl); required", path, {
+  addValue(command, "--weights <file>", "weights of the network (.safetensors, a file of PyTorch, .pkl, or an index of shards); required", path, {
     mandatory: true,
   });
   addLoadFlags(command);
@@ -56,13 +56,14 @@ export function addEvalCommand(program: Command): void {
 
 async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> {
   const choice = omitUndefined({ key: flags.key });
-  const { metadata, classNames } = await readWeightsInfo(flags.weights, choice);
+  const { metadata, classNames, preprocessing } = await readWeightsInfo(flags.weights, choice);
   const name = await networkName(flags.weights, flags.model, metadata, choice);
   if (!isDetectorName(name) && (flags.minSize ?? flags.maxSize) !== undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid --min-size or --max-size: expected a detector, received the classifier ${name}. Leave the option out.`);
   }
-  const source = { kind: isDetectorName(name) ? "scenes" : "synthetic", ...dataSettings(flags) };
+  const source = { kind: isDetectorName(name) ? "scenes" : "synthetic",
+    ...asTrained(dataSettings(flags) ?? {}, preprocessing) };
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
   });
@@ -100,6 +101,13 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   ], [name]));
   if (result.perClass === undefined) return;
   output.line(isDetectorName(name) ? categoryTable(result.perClass) : classTable(result.perClass));
+}
+
+/** The images of a folder as the network was trained on them, unless a flag says otherwise. */
+function asTrained(data: Settings, { imageSize, normalization }: WeightsInfo["preprocessing"]): Settings {
+  if (data["kind"] !== "image-folder") return data;
+  const [height, width] = imageSize ?? [];
+  return { ...omitUndefined({ imageSize: height === width ? height : undefined, normalization }), ...data };
 }
 
 function openNetwork(name: string, numClasses: number,

@@ -57,13 +57,16 @@ function summaryTable(file: string,
     ...(selection.key === "" ? [] : [["found under", plain(selection.key)]]),
     ...(selection.prefixes.length === 0 ? [] : [["stripped prefixes", selection.prefixes.join(" ")]]),
     ...(selection.leftAside === 0 ? []
-      : [["ignored", `${formatCount(selection.leftAside)} tensors of other networks or of none`]]),
-    ...(selection.counters.length === 0 ? [] : [["counters of other tools", wrapped(shortList(selection.counters))]]),
+      : [["ignored", `${formatCount(selection.leftAside)} ${selection.leftAside === 1 ? "tensor" : "tensors"} of other networks or of none`]]),
+    ...(selection.leftAsideNames.length === 0 ? []
+      : [["left aside", wrapped(shortList(selection.leftAsideNames))]]),
     ...(selection.unread.length === 0 ? [] : [["not read", wrapped(unreadText(selection.unread))]]),
     ["network", fit === null ? "none of `reviewkd models`" : `${fit.name} with ${formatCount(fit.numClasses)} classes`],
     ...(fit === null ? []
       : [["matching entries",
         `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
+    ...(fit === null || fit.otherPrefixes.length === 0 ? []
+      : [["several networks", `choose one with --key: ${keysOf(fit).join(", ")}`]]),
     ...(fit === null || fit.layout === "" ? [] : [["names in the file", fit.layout]]),
     ...(fit === null || fit.difference === "" ? [] : [["computes otherwise", wrapped(fit.difference)]]),
     ...(detector === null ? []
@@ -72,6 +75,11 @@ function summaryTable(file: string,
           : [["epsilon of frozen norms", String(detector.switches.normEps)]])]),
     ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
   ]);
+}
+
+/** The prefixes without their dots, as --key takes them. */
+function keysOf({ prefix, otherPrefixes }: ArchitectureMatch): string[] {
+  return [prefix, ...otherPrefixes].filter((each) => each !== "").map((each) => plain(each.replace(/\.$/, "")));
 }
 
 /** Makes untrusted text from a file safe to print: removes control characters and limits its length. */

@@ -11,7 +11,7 @@ import { runTraining } from "../run-training.js";
 const NETWORK: readonly FlagRow[] = [
   { path: "model.name", flag: "--model <name>", help: "the network; `reviewkd models` lists them", parser: text },
   { path: "model.weights", flag: "--weights <file>",
-    help: "start from these weights (.safetensors, .pt, .pth or .pkl)" },
+    help: "start from these weights (.safetensors, a file of PyTorch, .pkl, or an index of shards)" },
   ...LOAD_ROWS.model,
   { path: "model.backboneWeights", flag: "--backbone-weights <file>",
     help: "detectors: weights of the backbone alone, as of a classifier for ImageNet" },

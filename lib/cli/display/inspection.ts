@@ -1,14 +1,14 @@
 import type { WeightsInspection } from "../../index.js";
-import { formatCount } from "./format.js";
+import { formatCount, printable } from "./format.js";
 import { shortList } from "./short-list.js";
 
 /** Changes and omissions of a conversion, and a warning if no network can be made of the result. */
 export function conversionNotices({ selection, fit }: WeightsInspection): string[] {
-  const { prefixes, counters, unread } = selection;
+  const { prefixes, leftAsideNames, unread } = selection;
   return [
-    ...(prefixes.length === 0 ? [] : [`took ${prefixes.join(" ")} off all names`]),
+    ...(prefixes.length === 0 ? [] : [`took ${quoted(prefixes)} off all names`]),
     ...(fit === null || fit.layout === "" ? [] : [`renamed the entries of ${fit.layout}`]),
-    ...(counters.length === 0 ? [] : [`left aside, as no network has them: ${shortList(counters)}`]),
+    ...(leftAsideNames.length === 0 ? [] : [`left aside, as the network has none of them: ${shortList(leftAsideNames)}`]),
     ...(unread.length === 0 ? [] : [`not read: ${unreadText(unread)}`]),
     ...fitWarning(fit),
   ];
@@ -29,4 +29,9 @@ function fitWarning(fit: WeightsInspection["fit"]): string[] {
   return [
     `warning: no network fits; the nearest, ${name} with ${formatCount(numClasses)} classes, has ${formatCount(matching)} of its ${formatCount(entries)} entries in the file${others}`,
   ];
+}
+
+/** Prefixes, whose last letter is a dot. */
+export function quoted(prefixes: readonly string[]): string {
+  return prefixes.map((prefix) => `"${printable(prefix)}"`).join(" ");
 }

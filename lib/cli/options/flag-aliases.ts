@@ -5,6 +5,7 @@ type Names = Readonly<Record<string, readonly string[]>>;
 /** Ours, by another name without case and punctuation: the first that the command has. */
 export const FLAG_ALIASES: Names = {
   lr: ["--learning-rate"],
+  key: ["--teacher-key"],
   baselr: ["--learning-rate"],
   initlr: ["--learning-rate"],
   wd: ["--weight-decay"],

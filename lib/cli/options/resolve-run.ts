@@ -9,13 +9,21 @@ export type Task = RunConfig["task"];
 /** Validates the settings of a resumed run < preset < configuration file < flags. */
 export async function resolveRun(task: Task, flags: TrainingFlags,
   settings: Settings): Promise<{ readonly config: RunConfig; readonly runDirectory: string }> {
-  const layers: Settings[] = [{ task }];
-  if (flags.resume === true && flags.run !== undefined) layers.push(await recordedSettings(task, flags.run));
-  if (flags.config !== undefined) layers.push(await fileSettings(task, flags.config));
-  const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
+  const what = flags.config === undefined ? "the flags" : `${flags.config} with the flags`;
+  const given = [...(flags.config === undefined ? [] : [await fileSettings(task, flags.config)]),
+    omitUndefined({ preset: flags.preset }), settings];
+  const fresh = mergeSettings({ task }, ...given);
+  // Without --run, a run is resumed where these flags would have begun it.
+  const directory = flags.run ?? defaultDirectory(task, fresh, what);
+  const merged = flags.resume === true ? mergeSettings({ task }, await recordedSettings(task, directory), ...given)
+    : fresh;
   requireInputs(task, merged);
-  const config = parseRunConfig(merged, flags.config === undefined ? "the flags" : `${flags.config} with the flags`);
-  return { config, runDirectory: flags.run ?? defaultRunDirectory(config) };
+  return { config: parseRunConfig(merged, what), runDirectory: directory };
+}
+
+function defaultDirectory(task: Task, settings: Settings, what: string): string {
+  requireInputs(task, settings);
+  return defaultRunDirectory(parseRunConfig(settings, what));
 }
 
 export function defaultRunDirectory(config: RunConfig): string {

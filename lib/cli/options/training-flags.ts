@@ -20,7 +20,7 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
 
 /** Of data that are read from image files, and from those of data sets. */
 const IMAGE_FILES: readonly FlagRow[] = [
-  { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input" },
+  { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input, one number (default: 224; of eval: as in the weights)" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
     help: "image files: fail at one that cannot be decoded, or skip it" },
   { path: "data.numWorkers", flag: "--num-workers <n>",
@@ -144,7 +144,7 @@ export function imageSizes(network: string): readonly FlagRow[] {
 /** The weights and the definition that a student starts from. */
 export const STUDENT: readonly FlagRow[] = [
   { path: "student.weights", flag: "--student-weights <file>",
-    help: "start it from these weights (.safetensors, .pt, .pth or .pkl)" },
+    help: "start it from these weights (.safetensors, a file of PyTorch, .pkl, or an index of shards)" },
   ...LOAD_ROWS.student,
   { path: "student.backboneWeights", flag: "--backbone-weights <file>",
     help: "detectors: weights of the student's backbone alone, as of a classifier for ImageNet" },

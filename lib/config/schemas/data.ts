@@ -243,7 +243,7 @@ export const LoadProgress = z.strictObject({
 export type LoadProgress = z.infer<typeof LoadProgress>;
 
 /**
- * Findings about the files of an image folder: those that were passed by (`"hidden"` files, files that are
+ * Findings about the files of an image folder: those that were skipped (`"hidden"` files, files that are
  * `"not-image"`, a `"broken-link"`, a `"repeated-link"` to what the class already has, a `"special-file"` such as a
  * pipe, what is `"unreadable"`, an `"invalid-name"` that is no UTF-8, images `"outside-class"` folders, an
  * `"unused-folder"` next to those of the splits), and what may be a mistake: an `"image-named-folder"`, whose images

@@ -38,7 +38,7 @@ export const StartEvent = event("start", {
 
 /**
  * One line for people before training starts: a choice that lets a training fail without an error, or that has no
- * effect; what was passed by among the files of the data; how the names in a weights file differ from the network's.
+ * effect; what was skipped among the files of the data; how the names in a weights file differ from the network's.
  */
 export const NoticeEvent = event("notice", {
   /** Its subject: settings, or the files of `"data"` (as `Dataset.notices`) and `"weights"` (as a load report). */

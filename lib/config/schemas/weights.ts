@@ -79,8 +79,8 @@ export const WeightsInfo = z.strictObject({
     prefixes: z.array(z.string()),
     /** Number of other tensors that do not belong to the network, such as an optimizer's or a teacher's. */
     leftAside: Count,
-    /** Names of those among them that other tools add to a network: `n_averaged`, `total_ops`, metrics. */
-    counters: z.array(z.string()),
+    /** Names of those among them in the same state dict, such as counters of other tools: `n_averaged`, metrics. */
+    leftAsideNames: z.array(z.string()),
     /**
      * Values that are not read, at most 1000: objects of other classes, which are never created, and tensors of types
      * that no weights file of this package holds. `name`: the names that lead to it, with dots.
@@ -135,6 +135,9 @@ export type DetectorLoadReport = z.infer<typeof DetectorLoadReport>;
 
 /** Options for saving a classifier. */
 export const ModelSaveOptions = Preprocessing.partial().extend({
+  /** Height and width, or one number for both. */
+  imageSize: z.union([PositiveCount.transform((side): [number, number] => [side, side]),
+    Preprocessing.shape.imageSize]).optional(),
   metadata: z.record(z.string(), z.string()).default({}),
   /** One name per class. This and the rest default to what the network was loaded or trained with. */
   classNames: z.array(z.string()).readonly().optional(),
@@ -167,6 +170,8 @@ export const ArchitectureMatch = z.strictObject({
   layout: z.string(),
   /** Why other outputs come from the same weights there, so that only `strict: false` loads them; or empty. */
   difference: z.string(),
+  /** Other prefixes under which the file has a network of this kind: a key chooses one. */
+  otherPrefixes: z.array(z.string()),
 });
 export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
 

@@ -83,6 +83,7 @@ Napi::Value to_js(Napi::Env env, const std::optional<ArchitectureMatch>& fit) {
   object.Set("prefix", fit->fit.prefix);
   object.Set("layout", fit->fit.layout);
   object.Set("difference", fit->fit.difference);
+  object.Set("otherPrefixes", to_array(env, fit->fit.other_prefixes));
   Napi::Array names = Napi::Array::New(env, fit->fit.names.size());
   for (size_t i = 0; i < fit->fit.names.size(); ++i) {
     const auto& name = fit->fit.names[i];
@@ -106,7 +107,7 @@ Napi::Object to_js(Napi::Env env, const TensorTable& table) {
   selection.Set("key", table.selection.key);
   selection.Set("prefixes", to_array(env, table.selection.prefixes));
   selection.Set("leftAside", static_cast<double>(table.selection.left_aside));
-  selection.Set("counters", to_array(env, table.selection.counters));
+  selection.Set("leftAsideNames", to_array(env, table.selection.counters));
   Napi::Array unread = Napi::Array::New(env, table.unread.size());
   for (size_t i = 0; i < table.unread.size(); ++i) {
     Napi::Object value = Napi::Object::New(env);

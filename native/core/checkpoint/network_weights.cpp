@@ -61,7 +61,7 @@ LoadReport load_weights(const NamedTensors& target, const WeightsFile& file, con
   if (strict) refuse_difference(path, fit);
   refuse_unread(target, file, fit, path);
   std::vector<std::string> left_aside = file.selection.counters;
-  LoadReport report = load_state_dict(target, with_names(fit, file.tensors, &left_aside), strict);
+  LoadReport report = load_state_dict(target, with_names(fit, file.tensors, &left_aside), strict, "weights " + path);
   report.prefixes = file.selection.prefixes;
   if (!fit.prefix.empty()) report.prefixes.push_back(fit.prefix);
   report.layout = fit.layout;

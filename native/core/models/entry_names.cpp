@@ -100,10 +100,19 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   fit.prefix = prefix;
   fit.layout = chosen.title;
   fit.difference = chosen.difference;
+  std::unordered_set<size_t> own;
+  for (const auto& reading : readings()) {
+    if (std::pair(reading.layout, reading.prefix) == best->first && is_match(reading.name, reading.entry))
+      own.insert(reading.entry);
+  }
   for (const auto& [key, count] : counts) {
-    const bool is_equal = key.first == layout && key.second != prefix && count.matching == best->second.matching &&
-                          count.entries == best->second.entries;
-    if (is_equal) fit.other_prefixes.emplace_back(key.second);
+    if (key.first != layout || key.second == prefix || count.matching != best->second.matching) continue;
+    // Some layouts read an entry with and without a prefix.
+    const bool has_own = std::any_of(readings().begin(), readings().end(), [&, &key = key](const Reading& reading) {
+      return std::pair(reading.layout, reading.prefix) == key && own.contains(reading.entry) &&
+             is_match(reading.name, reading.entry);
+    });
+    if (!has_own && count.entries == best->second.entries) fit.other_prefixes.emplace_back(key.second);
   }
   name_all([&](const std::string& name) -> std::optional<std::string> {
     if (!name.starts_with(prefix)) return std::nullopt;

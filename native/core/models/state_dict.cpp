@@ -2,7 +2,9 @@
 
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <tuple>
@@ -64,19 +66,40 @@ std::string differences_of(const StateDifferences& differences) {
   return message;
 }
 
-void require_agreement(const LoadReport& report) {
-  const std::string differences = differences_of(report);
-  if (differences.empty()) return;
-  fail(ErrorCode::kStateDictMismatch,
-       "invalid state dict: expected this network's entries, received others: ", differences,
-       ". The weights may belong to another network or number of classes. `strict: false` loads the matching entries.");
+/// The numbers of classes of a network and of a state dict that differ in these alone.
+std::optional<std::pair<int64_t, int64_t>> other_classes(const StateDifferences& differences) {
+  if (!differences.missing.empty() || !differences.unexpected.empty() || differences.mismatched.empty()) {
+    return std::nullopt;
+  }
+  std::optional<std::pair<int64_t, int64_t>> classes;
+  for (const auto& [name, expected, got] : differences.mismatched) {
+    const bool agrees = !expected.empty() && expected.size() == got.size() &&
+                        std::equal(expected.begin() + 1, expected.end(), got.begin() + 1);
+    if (!agrees || (classes && *classes != std::pair(expected[0], got[0]))) return std::nullopt;
+    classes = {expected[0], got[0]};
+  }
+  return classes;
 }
 
-[[noreturn]] void fail_without_match(const LoadReport& report) {
-  fail(ErrorCode::kStateDictMismatch,
-       "invalid state dict: expected at least one of this network's entries, received only others: ",
+void require_agreement(const LoadReport& report, const std::string& what) {
+  const std::string differences = differences_of(report);
+  if (differences.empty()) return;
+  if (const auto classes = other_classes(report)) {
+    fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected weights for ", classes->first,
+         " classes, received those for ", classes->second, ": ", differences,
+         ". Use them with as many classes. `strict: false` loads all but the class layer.");
+  }
+  fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected this network's entries, received others: ",
+       differences,
+       ". The weights belong to another network; `reviewkd inspect` names the one that fits. `strict: false` loads the "
+       "matching entries.");
+}
+
+[[noreturn]] void fail_without_match(const LoadReport& report, const std::string& what) {
+  fail(ErrorCode::kStateDictMismatch, "invalid ", what,
+       ": expected at least one of this network's entries, received only others: ",
        differences_of(report),
-       ". The weights belong to another network; `reviewkd inspect` shows which one fits best.");
+       ". The weights belong to another network; `reviewkd inspect` names the one that fits.");
 }
 
 }  // namespace
@@ -123,7 +146,8 @@ StateVersion version_of(const NamedTensors& state) {
   return version;
 }
 
-LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict) {
+LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict,
+                           const std::string& what) {
   std::unordered_map<std::string, at::Tensor> given;
   for (const auto& [name, tensor] : source) given.emplace(name, tensor);
 
@@ -147,8 +171,8 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
   for (const auto& [name, tensor] : source) {
     if (!wanted.count(name)) report.unexpected.push_back(name);
   }
-  if (strict) require_agreement(report);
-  if (fitting.empty() && !source.empty()) fail_without_match(report);
+  if (strict) require_agreement(report, what);
+  if (fitting.empty() && !source.empty()) fail_without_match(report, what);
   report.matched = fitting.size();
 
   torch::NoGradGuard no_grad;

@@ -62,6 +62,8 @@ struct LoadReport : StateDifferences {
 /// shape; otherwise throws STATE_DICT_MISMATCH, naming the first differences, before anything is changed. Not strict:
 /// copies the entries that match, and throws if there are none although `source` has entries, since these belong to
 /// another network.
-LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict);
+/// `what`: the state dict in messages.
+LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& source, bool strict,
+                           const std::string& what = "state dict");
 
 }  // namespace reviewkd

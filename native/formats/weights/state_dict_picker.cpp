@@ -247,8 +247,7 @@ class Picker {
                   names);
     }
     const std::string expected =
-        names.empty() ? "none, because it holds a single state dict, or the beginning of its names, such as \"student\""
-                      : "one of " + list;
+        names.empty() ? "none, because it holds a single state dict, or a beginning of its names" : "one of " + list;
     throw Error(ErrorCode::kUnknownName,
                 "invalid key for " + source_.name() + ": expected " + expected + ", received \"" + key + "\".", names);
   }

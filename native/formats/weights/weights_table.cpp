@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "core/base/error.h"
 #include "formats/pickle/pickled_file.h"
@@ -36,9 +37,12 @@ bool is_pickle(std::string_view head) {
 /// Follows a key of a file without dictionaries.
 void follow(TensorTable& table, const ByteSource& source, const std::string& key) {
   if (key.empty() || keep_below(table, key)) return;
-  fail(ErrorCode::kUnknownName, "invalid key for ", source.name(),
-       ": expected the beginning of its names, such as \"student\", because it has no dictionaries, received \"", key,
-       "\".");
+  const std::vector<std::string> beginnings = first_parts(table);
+  throw Error(ErrorCode::kUnknownName,
+              "invalid key for " + source.name() +
+                  ": expected none, because it has no dictionaries, or a beginning of its names: " + joined(beginnings) +
+                  "; received \"" + key + "\".",
+              beginnings);
 }
 
 TensorTable read_any(const ByteSource& source, const std::string& key) {

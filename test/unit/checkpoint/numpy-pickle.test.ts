@@ -42,7 +42,7 @@ describe("reading pickles of NumPy arrays", () => {
 
   it("reports the dictionary, the author and the number of skipped tensors", async () => {
     const zoo = await readWeightsInfo(fixture("zoo-protocol-3.pkl"));
-    expect(zoo.selection).to.deep.equal({ key: "model", prefixes: [], leftAside: 0, counters: [], unread: [] });
+    expect(zoo.selection).to.deep.equal({ key: "model", prefixes: [], leftAside: 0, leftAsideNames: [], unread: [] });
     expect(zoo.metadata).to.deep.equal({ __author__: "Detectron2 Model Zoo", matching_heuristics: "true" });
     // One momentum buffer per parameter belongs to the optimizer, whose state goes by numbers.
     const final = await readWeightsInfo(fixture("model-final.zip.pt"));

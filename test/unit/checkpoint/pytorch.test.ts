@@ -39,14 +39,14 @@ describe("reading files of PyTorch", () => {
     expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0, counters: [],
       unread: [] });
     expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict",
-      prefixes: ["module."], leftAside: 0, counters: [], unread: [] });
+      prefixes: ["module."], leftAside: 0, leftAsideNames: [], unread: [] });
     // The teacher's 8 tensors, and one of a fusion.
     expect(await selectionOf("module-student-prefix.zip.pt")).to.deep.equal({ key: "",
-      prefixes: ["module.", "student."], leftAside: 9, counters: [], unread: [] });
+      prefixes: ["module.", "student."], leftAside: 9, leftAsideNames: [], unread: [] });
     expect(await selectionOf("nested-twice.zip.pt")).to.deep.equal({ key: "checkpoint.model", prefixes: [],
-      leftAside: 0, counters: [], unread: [] });
+      leftAside: 0, leftAsideNames: [], unread: [] });
     expect(await selectionOf("nested-beside-average.zip.pt")).to.deep.equal({ key: "model", prefixes: [], leftAside: 8,
-      counters: [], unread: [] });
+      leftAsideNames: [], unread: [] });
   });
 
   it("keeps text, numbers and booleans next to the state dict as metadata", async () => {

@@ -11,9 +11,9 @@ describe("the notices about a data set", () => {
     others.add("hidden", "b/.z");
     notices.addAll(others);
     expect(notices.list()).to.deep.equal([
-      { kind: "hidden", count: 3, example: "a/.x", text: "passed by 3 hidden files and folders: a/.x and others" },
+      { kind: "hidden", count: 3, example: "a/.x", text: "skipped 3 hidden files and folders: a/.x and others" },
       { kind: "not-image", count: 1, example: "b/n\n.txt",
-        text: "passed by 1 file without an image's ending: b/n\\n.txt" },
+        text: "skipped 1 file without an image's ending: b/n\\n.txt" },
     ]);
   });
 

@@ -83,7 +83,7 @@ describe("a walk over images", () => {
     const notices = new DataNotices();
     expect((await walkImages(scratch(), notices)).paths).to.deep.equal(["a\nb.jpg", "🐦.jpg"]);
     expect(notices.list()[0]?.text).to.equal(
-      `passed by 1 file without an image's ending: ${join(scratch(), "c\\nd.txt")}`,
+      `skipped 1 file without an image's ending: ${join(scratch(), "c\\nd.txt")}`,
     );
   });
 
