@@ -145,6 +145,22 @@ export function atCall<Result>(work: Promise<Result>): Promise<Result> {
   });
 }
 
+/** The same for a generator that a function of this package returns: its errors arrive in the caller's loop. */
+export function loopAtCall<Item>(items: AsyncGenerator<Item, void>): AsyncGenerator<Item, void> {
+  const site: { readonly stack?: unknown } = {};
+  captureStack(site, loopAtCall);
+  return withFrames(items, site);
+}
+
+async function* withFrames<Item>(items: AsyncGenerator<Item, void>,
+  site: { readonly stack?: unknown }): AsyncGenerator<Item, void> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw withFramesOf(site, error);
+  }
+}
+
 const FRAME = "\n    at ";
 
 /** `error`; if it is one of this package, with the frames of `site` that its stack does not have. */

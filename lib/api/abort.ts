@@ -20,6 +20,12 @@ function assertSignal(signal: unknown): void {
     `invalid signal: expected an AbortSignal, received ${valueText(signal)}. Pass the \`signal\` of an AbortController.`);
 }
 
+/** @throws ReviewKdError `INVALID_ARGUMENT` for what cannot be called back. */
+export function assertCallback(value: unknown, name: string): void {
+  if (value === undefined || typeof value === "function") return;
+  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${name}: expected a function, received ${valueText(value)}.`);
+}
+
 /**
  * Runs a native operation that an `AbortSignal` stops and that reports its progress to a callback. An error thrown by
  * the callback stops the operation and becomes the rejection reason.
@@ -35,6 +41,7 @@ export async function withSignal<Value, Result>(
   run: (stop: NativeStopFlag, onProgress: (value: Value) => void) => Promise<Result>,
 ): Promise<Result> {
   throwIfAborted(options.signal, options.what);
+  assertCallback(options.onProgress, "onProgress");
   const stop = addon().newStopFlag();
   const abort = (): void => {
     stop.set();

@@ -153,7 +153,8 @@ type Opened = { readonly path: string } & (
 );
 
 /** Errors that say something about an image, not about the system. */
-const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["FILE_CORRUPT", "FILE_UNSUPPORTED", "FILE_NOT_FOUND"]);
+const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["FILE_CORRUPT", "FILE_UNSUPPORTED", "FILE_NOT_FOUND",
+  "FILE_ACCESS"]);
 
 /** Whether an error says something about an image, so that it can be skipped. */
 export function isBrokenImage(error: unknown): error is ReviewKdError {

@@ -8,7 +8,7 @@ import { withHome } from "../config/file-path.js";
 import { hasBackgroundClass } from "../config/detector-defaults.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
-import { atCall } from "../errors.js";
+import { atCall, loopAtCall } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
@@ -232,7 +232,7 @@ export class Detector extends Network {
     options?: DetectAllOptions): AsyncGenerator<DetectedImage | SkippedImage, void>;
   detectAll(source: string | readonly string[],
     options: DetectAllOptions = {}): AsyncGenerator<DetectedImage | SkippedImage, void> {
-    return detectAllWith(this.native, source, options);
+    return loopAtCall(detectAllWith(this.native, source, options));
   }
 
   /**

@@ -1,6 +1,6 @@
 // Keys of the metadata of weights files, and their values.
 import { z } from "zod";
-import { Preprocessing } from "../config/schemas/data.js";
+import { type Preprocessing, RecordedPreprocessing } from "../config/schemas/data.js";
 
 /** Metadata key of weights and checkpoints that holds the class names as a JSON array. */
 export const CLASS_NAMES_KEY = "classNames";
@@ -25,16 +25,12 @@ export function classNamesIn(metadata: Readonly<Record<string, string>>): string
 /** Metadata keys of what a classifier's input is, as in {@link Preprocessing}; the values are JSON. */
 export const PREPROCESSING_KEYS = ["imageSize", "resizeSize", "normalization"] as const;
 
-/** Upper bound of the sides in pixels that a file can demand. */
-const LARGEST_SIDE = 8192;
-
 /** The preprocessing under {@link PREPROCESSING_KEYS}, without what is missing or invalid. */
 export function preprocessingIn(metadata: Readonly<Record<string, string>>): Partial<Preprocessing> {
-  const { shape } = Preprocessing;
-  const bounded = (sides: readonly number[]): boolean => sides.every((side) => side <= LARGEST_SIDE);
+  const { shape } = RecordedPreprocessing;
   const stored = {
-    imageSize: storedIn(shape.imageSize.refine(bounded), metadata["imageSize"]),
-    resizeSize: storedIn(shape.resizeSize.refine((side) => bounded([side])), metadata["resizeSize"]),
+    imageSize: storedIn(shape.imageSize, metadata["imageSize"]),
+    resizeSize: storedIn(shape.resizeSize, metadata["resizeSize"]),
     normalization: storedIn(shape.normalization, metadata["normalization"]),
   };
   return Object.fromEntries(Object.entries(stored).filter(([, value]) => value !== null));

@@ -7,7 +7,7 @@ import { unknownName } from "../config/nearest-name.js";
 import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
-import { atCall, isReviewKdError, ReviewKdError } from "../errors.js";
+import { atCall, isReviewKdError, loopAtCall, ReviewKdError } from "../errors.js";
 import type { Dataset } from "./dataset.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
@@ -81,6 +81,10 @@ export class Model extends Network {
    */
   override async save(path: string, options: ModelSaveOptionsInput = {}): Promise<void> {
     const { metadata, classNames = this.#classNames, ...rest } = parse(ModelSaveOptions, options, "save options");
+    if (classNames !== null && classNames.length !== this.numClasses) {
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid classNames in save options: expected ${this.numClasses} names, one for each class, received ${classNames.length}. Pass one name per class.`);
+    }
     const own = classifierMetadata({ classNames, ...this.#preprocessing });
     await super.save(path, { metadata: { ...own, ...classifierMetadata(rest), ...metadata } });
   }
@@ -94,7 +98,7 @@ export class Model extends Network {
     const { key } = options;
     const { metadata, classNames, preprocessing } = await readWeightsInfo(path, key === undefined ? {} : { key });
     // Weights of another number of classes may be loaded but for the last layer.
-    const isOwn = classNames !== null &&
+    const isOwn = classNames?.length === this.numClasses &&
       (metadata["numClasses"] ?? String(classNames.length)) === String(this.numClasses);
     this.#classNames = isOwn ? classNames : this.#classNames;
     this.#preprocessing = { ...this.#preprocessing, ...preprocessing };
@@ -148,7 +152,7 @@ export class Model extends Network {
     options?: ClassifyAllOptions): AsyncGenerator<ClassifiedImage | SkippedImage, void>;
   classifyAll(source: string | readonly string[],
     options: ClassifyAllOptions = {}): AsyncGenerator<ClassifiedImage | SkippedImage, void> {
-    return classifyAllWith(this, source, options);
+    return loopAtCall(classifyAllWith(this, source, options));
   }
 
   /**

@@ -58,7 +58,9 @@ const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
 
 function withFlags(message: string, command: string): string {
   const proposed = ONLY_USE.has(command) ? message.replace(/ `strict: false`[^.]*\./, "") : message;
-  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), proposed);
+  // A study's cells without a teacher train its student.
+  const named = command.startsWith("reviewkd study") ? proposed.replaceAll("`model.", "`student.") : proposed;
+  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), named);
 }
 
 /** @param use - The command that was used wrongly: its help explains it. */

@@ -17,7 +17,8 @@ export async function networkName(weights: string, given: string | undefined,
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${weights}" does not name its network. Pass --model ${fit.name}, which it fits.`);
   }
-  const nearest = fit === null ? "" : ` The nearest, ${fit.name}, has ${fit.matching} of its ${fit.entries} entries in it.`;
+  const nearest = fit === null ? ""
+    : ` The nearest, ${fit.name}, has ${fit.matching} of its ${fit.entries} entries in it.`;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `missing --model: "${weights}" does not name its network, and fits none of \`reviewkd models\`.${nearest} Pass the weights of a network that is listed there, or --model NAME.`);
 }

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { ReviewKdError } from "../errors.js";
 import { parse } from "./validation.js";
 
 /** `~` alone, or before a slash; on Windows also before a backslash. */
@@ -11,6 +12,8 @@ const HOME = process.platform === "win32" ? /^~(?:$|[/\\])/ : /^~(?:$|\/)/;
  * that `cifar100:~/data` and the values of configuration files arrive as they were written.
  */
 export function expandHome(path: string): string {
+  if (typeof path !== "string")
+    throw new ReviewKdError("INVALID_ARGUMENT", "invalid path: expected a string, received another value.");
   return HOME.test(path) ? join(homedir(), path.slice(1)) : path;
 }
 

@@ -76,6 +76,10 @@ export const WORD_ALIASES: Aliases = {
   names: {
     ...METHOD_ALIASES.names,
     cifar: ["cifar100"],
+    val: ["test"],
+    valid: ["test"],
+    validation: ["test"],
+    eval: ["test"],
     imagenet: ["image-folder"],
     imagenet1k: ["image-folder"],
     folder: ["image-folder"],

@@ -8,13 +8,23 @@ export type NetworkRole = "model" | "teacher" | "student";
 const IN_PART = / `strict: false`[^.]*\./;
 
 /**
- * An error of loading a network's weights with the options that it proposes as the run's configuration has them, and the
- * network that it is about.
+ * An error of loading a network's weights with the options that it proposes as the run's configuration has them, and
+ * the network that it is about.
  */
-export function adviceFor(role: NetworkRole, error: unknown): unknown {
-  return reworded(error, (message) => (role === "teacher" ? message.replace(IN_PART, "") : message)
-    .replaceAll("`key`", `\`${role}.key\``).replaceAll("`strict: false`", `\`${role}.strict: false\``)
-    .replace(/^invalid weights (?=\S)/, role === "model" ? "invalid weights " : `invalid weights of the ${role}, `));
+function adviceFor(role: NetworkRole, error: unknown): unknown {
+  return reworded(error, (message) =>
+    (role === "teacher" ? message.replace(IN_PART, "") : message)
+      .replaceAll("`key`", `\`${role}.key\``).replaceAll("`strict: false`", `\`${role}.strict: false\``)
+      .replace(/^invalid weights (?=\S)/, role === "model" ? "invalid weights " : `invalid weights of the ${role}, `));
+}
+
+/** The result of work with a network's weights; an error gives advice for the run's configuration. */
+export async function withAdvice<T>(role: NetworkRole, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw adviceFor(role, error);
+  }
 }
 
 /** The same error without the proposal to load weights in part, where nothing good comes of it. */

@@ -29,7 +29,8 @@ export function assertNormalized(name: string, images: Uint8Array | Uint8Clamped
   const step = Math.max(1, images.length / SAMPLES);
   for (let at = 0; at < images.length; at += step) {
     const value = images[Math.floor(at)] as number;
-    if (value < 0) return;
+    // The addon names one that is not finite.
+    if (value < 0 || !Number.isFinite(value)) return;
     if (value > largest) largest = value;
   }
   if (largest <= LARGEST_NORMALIZED) return;

@@ -52,7 +52,12 @@ export async function listImageFolder(root: string,
       classes.set(split, await classesIn(folder, notices));
   }
   const own = (classes.get("train") ?? classes.get("test") ?? []).map(({ name }) => name);
-  const classNames = knownClasses(own, known) ?? own;
+  const ofNetwork = knownClasses(own, known);
+  if (known !== undefined && ofNetwork === undefined) {
+    const names = new Set(known.map((name) => name.normalize("NFC")));
+    for (const name of own) if (!names.has(name)) notices.add("other-classes", name);
+  }
+  const classNames = ofNetwork ?? own;
   assertSeveralClasses(classNames, folders.train ?? folders.test ?? root);
 
   const owners = new Owners(notices);
@@ -103,6 +108,8 @@ class SplitListing {
     const paths: string[] = [];
     const labels: number[] = [];
     for (const [label, name] of classNames.entries()) {
+      // A network may have two classes of one name, as ImageNet's crane is a bird and a machine.
+      if (classNames.indexOf(name) < label) continue;
       const own = folders.get(name);
       const images = own === undefined ? [] : await this.#imagesOf(join(folder, own), `${split}/${name}`);
       if (images.length === 0) this.notices.add("missing-class", join(folder, own ?? name));

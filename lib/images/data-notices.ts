@@ -17,6 +17,8 @@ const SENTENCES: Readonly<Record<DataNoticeKind, (count: number) => string>> = {
   "shared-by-splits": (count) => `read ${counted(count, "file or folder", "files and folders")} for both splits`,
   "similar-classes": (count) =>
     `found ${counted(count, "class", "classes")} named like another but for upper and lower case`,
+  "other-classes": (count) =>
+    `numbered the classes by their own names, as the network has none of ${count === 1 ? "this name" : `these ${count} names`}`,
 };
 
 function counted(count: number, one: string, several = `${one}s`): string {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { FilePath } from "../config/file-path.js";
 import type { DataNotice } from "../config/schemas/data.js";
-import { assertObject, parse } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 import { atCall, causedBy, isMissing, ReviewKdError } from "../errors.js";
 import { DataNotices } from "./data-notices.js";
 import { PROPOSED_TYPES } from "./image-types.js";
@@ -37,6 +37,10 @@ export async function listImages(source: string | readonly string[],
 async function imagesOf(source: string | readonly string[], options: ListImagesOptions): Promise<string[]> {
   const parsed = parse(Source, source, "source of images");
   assertObject(options, "options of listImages");
+  if (options.onNotice !== undefined && typeof options.onNotice !== "function") {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid onNotice: expected a function, received ${valueText(options.onNotice)}.`);
+  }
   const notices = new DataNotices();
   const paths: string[] = [];
   for (const path of typeof parsed === "string" ? [parsed] : parsed) {

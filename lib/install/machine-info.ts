@@ -30,7 +30,7 @@ export function getMachineInfo(): MachineInfo {
     libc: libcOf(),
     instructionSets: instructionSets(),
     nvidiaDriver: nvidiaDriver(),
-    identity: `${unlessRefused(hostname) ?? "unknown"} ${cpus()[0]?.model ?? "unknown"}`,
+    identity: `${unlessRefused(hostname) ?? "unknown"} ${unlessRefused(cpus)?.[0]?.model ?? "unknown"}`,
   };
   return known;
 }

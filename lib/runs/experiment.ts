@@ -1,7 +1,7 @@
 import { withHome } from "../config/file-path.js";
 import { parseRunConfig } from "../config/config-file.js";
 import { assertObject } from "../config/validation.js";
-import { adviceFor, type NetworkRole } from "../config/weights-advice.js";
+import { type NetworkRole, withAdvice } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
@@ -93,14 +93,6 @@ async function* loading({ data }: RunConfig, signal: AbortSignal | undefined): A
 export async function buildModel(config: NetworkConfig, data: Dataset, seed: number, device?: Device,
   role: NetworkRole = "model"): Promise<Model | Detector> {
   return withAdvice(role, build(config, data, seed, device));
-}
-
-async function withAdvice<T>(role: NetworkRole, work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw adviceFor(role, error);
-  }
 }
 
 async function build({ name, weights, key, strict, ...own }: NetworkConfig, data: Dataset, seed: number,

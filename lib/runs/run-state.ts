@@ -25,6 +25,17 @@ const RecordedEnd = z.object({ training: z.object(
 
 const NOTHING_DONE: FitProgress = { epochsDone: 0, trained: null, last: null, best: null, elapsedSeconds: 0 };
 
+/** Loads a checkpoint; if others are allowed, also with a teacher that is not the one of the checkpoint. */
+async function loadCheckpoint(session: AnySession, path: string,
+  mayDiffer: boolean): Promise<{ metadata: Record<string, string>; hasOtherTeacher: boolean }> {
+  try {
+    return { metadata: await session.loadCheckpoint(path), hasOtherTeacher: false };
+  } catch (error) {
+    if (!mayDiffer || !isReviewKdError(error) || error.code !== "STATE_DICT_MISMATCH") throw error;
+    return { metadata: await session.loadCheckpoint(path, { otherTeacher: true }), hasOtherTeacher: true };
+  }
+}
+
 /** The progress of a training, and its files in the run directory, if there is one. */
 export class RunState implements TrainingRecorder, Disposable {
   progress = NOTHING_DONE;
@@ -63,26 +74,15 @@ export class RunState implements TrainingRecorder, Disposable {
 
   async #resumeFrom(directory: RunDirectory, session: AnySession): Promise<void> {
     const { override, config } = this.plan;
-    let hasOtherTeacher = false;
-    const load = async (path: string): Promise<Record<string, string>> => {
-      try {
-        return await session.loadCheckpoint(path);
-      } catch (error) {
-        if (override !== true || !isReviewKdError(error) || error.code !== "STATE_DICT_MISMATCH") throw error;
-        const metadata = await session.loadCheckpoint(path, { otherTeacher: true });
-        hasOtherTeacher = true;
-        return metadata;
-      }
-    };
     const found = await newestCheckpoint(directory.path, async (path) => {
-      const metadata = await load(path);
-      return { metadata, progress: readProgress(metadata, path), origin: await readOrigin(path) };
+      const { metadata, hasOtherTeacher } = await loadCheckpoint(session, path, override === true);
+      return { metadata, hasOtherTeacher, progress: readProgress(metadata, path), origin: await readOrigin(path) };
     });
     let changes = this.changes;
     if (found !== undefined) {
       const { path, content: { metadata, progress } } = found;
       changes = await this.#changesSince(directory, path, metadata);
-      if (hasOtherTeacher)
+      if (found.content.hasOtherTeacher)
         changes = [...changes, { key: "teacher weights", was: "those that the run began with", now: "others" }];
       const { epoch, step } = await session.position();
       this.progress = progress;

@@ -1,3 +1,4 @@
+import { withAdvice } from "../config/weights-advice.js";
 import { assertObject } from "../config/validation.js";
 import { join } from "node:path";
 import { throwIfAborted } from "../api/abort.js";
@@ -69,7 +70,8 @@ export async function* runStudy(input: StudyConfigInput | Settings,
   const conditions = conditionsOf(config, stages);
   // A misspelled path must not become the recorded setting of a new study.
   if (files.teacher.weights !== undefined && !(await exists(join(options.directory, STUDY_FILES.config))))
-    await readWeightsInfo(files.teacher.weights);
+    await withAdvice("teacher",
+      readWeightsInfo(files.teacher.weights, files.teacher.key === undefined ? {} : { key: files.teacher.key }));
   using directory = await openStudyDirectory(options.directory, config, options);
   const cells = cellsOf(config, conditions, directory.path);
   using inputs = new SharedInputs(files.data);

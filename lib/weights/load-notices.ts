@@ -24,7 +24,8 @@ export function loadNotices(report: LoadReport): string[] {
   const list = (what: string, names: readonly string[]): string[] =>
     names.length === 0 ? [] : [`${what} ${shortList(names)}`];
   return [
-    ...(prefixes.length === 0 ? [] : [`took ${prefixes.map((prefix) => `"${shown(prefix)}"`).join(" ")} off all names`]),
+    ...(prefixes.length === 0 ? []
+      : [`took ${prefixes.map((prefix) => `"${shown(prefix)}"`).join(" ")} off all names`]),
     ...(layout === "" ? [] : [`renamed the entries of ${layout}`]),
     ...list("left aside, as the network has none of them:", leftAside),
     ...list("not in the file, so that these keep their initial values:", missing),

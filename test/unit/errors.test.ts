@@ -180,6 +180,9 @@ describe("the stack of an error", () => {
       using data = await loadDataset({ kind: "stream", numClasses: 2, height: 1, width: 1, train: split, test: split });
       await loop(data.train.batches());
     }],
+    ["a loop over image files", async function myFunction () {
+      await loop(model.classifyAll("package.json"));
+    }],
     ["a function that is called back", async function myFunction () {
       await Promise.all([1].map(() => model.forward(images)));
     }],

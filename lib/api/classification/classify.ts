@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
 import { PositiveCount } from "../../config/schemas/common.js";
-import { Preprocessing } from "../../config/schemas/data.js";
+import { Preprocessing, RecordedPreprocessing } from "../../config/schemas/data.js";
 import { bytesOf, unshared } from "../../config/typed-arrays.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
@@ -12,7 +12,7 @@ import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import { oneAhead } from "../../images/one-ahead.js";
 import { addon, type NativeModel, type TensorTree } from "../../native.js";
-import { throwIfAborted } from "../abort.js";
+import { assertCallback, throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
 import { assertImage, assertRunning, type ImageInput, isBrokenImage, type SkippedImage } from "../detect.js";
 import { warnOfAssumed, withAssumptions, type ModelPreprocessing } from "./preprocessing.js";
@@ -35,10 +35,6 @@ export interface ClassifiedImage {
   readonly reason?: undefined;
 }
 
-/** Means and deviations of values from 0 to 1 are below; those of bytes are far above. */
-const LARGEST_STATISTIC = 4;
-const OF_BYTES = "means and deviations of values from 0 to 1: those of bytes divided by 255";
-
 const OptionsOfBoth = z.strictObject({
   /** Number of classes for each image, the most likely ones. */
   topK: PositiveCount.default(5),
@@ -51,8 +47,7 @@ const OptionsOfBoth = z.strictObject({
   /** As {@link Preprocessing} has it. Default: the training's, in proportion to `imageSize`. */
   resizeSize: PositiveCount.optional(),
   /** Default: that of the training. */
-  normalization: Preprocessing.shape.normalization.refine(({ mean, std }) =>
-    [...mean, ...std].every((value) => Math.abs(value) <= LARGEST_STATISTIC), OF_BYTES).optional(),
+  normalization: RecordedPreprocessing.shape.normalization.optional(),
 });
 
 const ClassifyAllOptions = OptionsOfBoth.extend({
@@ -91,6 +86,7 @@ export async function classifyWith(model: Classifier, images: ImageInput | reado
   assertObject(given, "classify options");
   const { signal, onProgress, ...options } = given;
   const plan = planOf(model, parse(OptionsOfBoth, options, "classify options"));
+  assertCallback(onProgress, "onProgress");
   throwIfAborted(signal, WORK);
   const inputs = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
   inputs.forEach(assertImage);
@@ -203,6 +199,10 @@ function assertTensor(image: ImageInput, index: number): void {
   if (dtype !== "float32" && dtype !== "float64") {
     throw new ReviewKdError("DTYPE_MISMATCH",
       `invalid images[${index}]: expected float32 or float64, received ${dtype}. Convert it; bytes become values from 0 to 1.`);
+  }
+  if (shape.length === 4 && shape[0] === 0) {
+    throw new ReviewKdError("SHAPE_MISMATCH",
+      `invalid images[${index}]: expected at least one image, received [${shape.join(", ")}]. Skip Tensors without images.`);
   }
   if ((shape.length === 3 || shape.length === 4) && shape.at(-3) === 3 && !shape.includes(0)) return;
   throw new ReviewKdError("SHAPE_MISMATCH",

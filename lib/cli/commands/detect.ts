@@ -45,7 +45,8 @@ export function addDetectCommand(program: Command): void {
   const command = program.command("detect").description("find objects in images: tables, COCO's results and pictures");
   command.argument("<image|dir...>", "image files, and folders whose images are taken recursively");
   command.optionsGroup("Detector:");
-  addValue(command, "--weights <file>", "weights of the detector (.safetensors, a file of PyTorch, .pkl, or an index of shards); required", path, {
+  addValue(command, "--weights <file>",
+    "weights of the detector (.safetensors, a file of PyTorch, .pkl, or an index of shards); required", path, {
     mandatory: true,
   });
   addLoadFlags(command);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { createDetector, createModel, isDetectorName, loadDataset, namedValue, readWeightsInfo, ReviewKdError, schemas,
-  type ClassScore, type DataSourceInput, type Settings, type WeightsInfo, type Detector, type Model } from "../../index.js";
+  type ClassScore, type DataSourceInput, type Settings, type WeightsInfo, type Detector,
+  type Model } from "../../index.js";
 import { openDataDisplay, showNotices } from "../display/data-progress.js";
 import { formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
@@ -35,7 +36,8 @@ export function addEvalCommand(program: Command): void {
     "evaluate trained weights: accuracy of a classifier, average precision of a detector",
   );
   addValue(command, "--model <name>", "network (default: the one named in the weights file)", text);
-  addValue(command, "--weights <file>", "weights of the network (.safetensors, a file of PyTorch, .pkl, or an index of shards); required", path, {
+  addValue(command, "--weights <file>",
+    "weights of the network (.safetensors, a file of PyTorch, .pkl, or an index of shards); required", path, {
     mandatory: true,
   });
   addLoadFlags(command);

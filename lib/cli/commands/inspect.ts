@@ -57,7 +57,8 @@ function summaryTable(file: string,
     ...(selection.key === "" ? [] : [["found under", plain(selection.key)]]),
     ...(selection.prefixes.length === 0 ? [] : [["stripped prefixes", selection.prefixes.join(" ")]]),
     ...(selection.leftAside === 0 ? []
-      : [["ignored", `${formatCount(selection.leftAside)} ${selection.leftAside === 1 ? "tensor" : "tensors"} of other networks or of none`]]),
+      : [["ignored",
+        `${formatCount(selection.leftAside)} ${selection.leftAside === 1 ? "tensor" : "tensors"} of other networks or of none`]]),
     ...(selection.leftAsideNames.length === 0 ? []
       : [["left aside", wrapped(shortList(selection.leftAsideNames))]]),
     ...(selection.unread.length === 0 ? [] : [["not read", wrapped(unreadText(selection.unread))]]),

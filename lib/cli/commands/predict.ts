@@ -32,7 +32,8 @@ interface PredictFlags extends LoadFlags {
 
 export function addPredictCommand(program: Command): void {
   const command = program.command("predict").description("name the classes of images: a table of the most likely ones");
-  command.argument("<weights>", "weights of a classifier (.safetensors, a file of PyTorch, .pkl, or an index of shards)");
+  command.argument("<weights>",
+    "weights of a classifier (.safetensors, a file of PyTorch, .pkl, or an index of shards)");
   command.argument("<image|dir...>", "image files, and folders whose images are taken recursively");
   command.optionsGroup("Network:");
   addValue(command, "--model <name>",

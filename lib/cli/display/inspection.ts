@@ -8,7 +8,8 @@ export function conversionNotices({ selection, fit }: WeightsInspection): string
   return [
     ...(prefixes.length === 0 ? [] : [`took ${quoted(prefixes)} off all names`]),
     ...(fit === null || fit.layout === "" ? [] : [`renamed the entries of ${fit.layout}`]),
-    ...(leftAsideNames.length === 0 ? [] : [`left aside, as the network has none of them: ${shortList(leftAsideNames)}`]),
+    ...(leftAsideNames.length === 0 ? []
+      : [`left aside, as the network has none of them: ${shortList(leftAsideNames)}`]),
     ...(unread.length === 0 ? [] : [`not read: ${unreadText(unread)}`]),
     ...fitWarning(fit),
   ];

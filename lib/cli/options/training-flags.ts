@@ -20,7 +20,9 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
 
 /** Of data that are read from image files, and from those of data sets. */
 const IMAGE_FILES: readonly FlagRow[] = [
-  { path: "data.imageSize", flag: "--image-size <n>", help: "image folders: height and width of the network's input, one number (default: 224; of eval: as in the weights)" },
+  { path: "data.imageSize", flag: "--image-size <n>",
+    help:
+      "image folders: height and width of the network's input, one number (default: 224; of eval: as in the weights)" },
   { path: "data.onDecodeError", flag: "--on-decode-error <what>",
     help: "image files: fail at one that cannot be decoded, or skip it" },
   { path: "data.numWorkers", flag: "--num-workers <n>",

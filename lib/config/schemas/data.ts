@@ -25,6 +25,23 @@ export const Preprocessing = z.strictObject({
 });
 export type Preprocessing = z.infer<typeof Preprocessing>;
 
+/** Means and deviations of values from 0 to 1 are far below; those of bytes are above. */
+const LARGEST_STATISTIC = 4;
+/** Upper bound of the sides in pixels that a weights file can demand. */
+const LARGEST_SIDE = 8192;
+const isBounded = (sides: readonly number[]): boolean => sides.every((side) => side <= LARGEST_SIDE);
+const SIDES = `at most ${LARGEST_SIDE} pixels`;
+
+/** A network's input as its weights record it: within bounds that no published network exceeds. */
+export const RecordedPreprocessing = z.strictObject({
+  imageSize: Preprocessing.shape.imageSize.refine(isBounded, SIDES),
+  resizeSize: Preprocessing.shape.resizeSize.refine((side) => isBounded([side]), SIDES),
+  normalization: Normalization.refine(
+    ({ mean, std }) => [...mean, ...std].every((value) => Math.abs(value) <= LARGEST_STATISTIC),
+    "means and deviations of values from 0 to 1: those of bytes divided by 255",
+  ),
+});
+
 const shared = {
   /** Use only the first N training images. */
   limitTrain: PositiveCount.optional(),
@@ -252,7 +269,7 @@ export type LoadProgress = z.infer<typeof LoadProgress>;
  */
 export const DataNoticeKind = z.enum(["hidden", "not-image", "image-named-folder", "broken-link", "repeated-link",
   "special-file", "unreadable", "invalid-name", "outside-class", "unused-folder", "missing-class", "shared-by-classes",
-  "shared-by-splits", "similar-classes"]);
+  "shared-by-splits", "similar-classes", "other-classes"]);
 export type DataNoticeKind = z.infer<typeof DataNoticeKind>;
 
 /** One kind of notice about a data set: how often, the first path or class, and both in words. */

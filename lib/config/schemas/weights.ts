@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
-import { Preprocessing } from "./data.js";
+import { Preprocessing, RecordedPreprocessing } from "./data.js";
 import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
 /** Element types that a weights file can hold. */
@@ -134,10 +134,10 @@ export const DetectorLoadReport = LoadReport.extend({
 export type DetectorLoadReport = z.infer<typeof DetectorLoadReport>;
 
 /** Options for saving a classifier. */
-export const ModelSaveOptions = Preprocessing.partial().extend({
+export const ModelSaveOptions = RecordedPreprocessing.partial().extend({
   /** Height and width, or one number for both. */
   imageSize: z.union([PositiveCount.transform((side): [number, number] => [side, side]),
-    Preprocessing.shape.imageSize]).optional(),
+    RecordedPreprocessing.shape.imageSize]).optional(),
   metadata: z.record(z.string(), z.string()).default({}),
   /** One name per class. This and the rest default to what the network was loaded or trained with. */
   classNames: z.array(z.string()).readonly().optional(),

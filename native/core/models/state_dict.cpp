@@ -89,16 +89,15 @@ void require_agreement(const LoadReport& report, const std::string& what) {
          " classes, received those for ", classes->second, ": ", differences,
          ". Use them with as many classes. `strict: false` loads all but the class layer.");
   }
-  fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected this network's entries, received others: ",
-       differences,
+  fail(ErrorCode::kStateDictMismatch, "invalid ", what,
+       ": expected this network's entries, received others: ", differences,
        ". The weights belong to another network; `reviewkd inspect` names the one that fits. `strict: false` loads the "
        "matching entries.");
 }
 
 [[noreturn]] void fail_without_match(const LoadReport& report, const std::string& what) {
   fail(ErrorCode::kStateDictMismatch, "invalid ", what,
-       ": expected at least one of this network's entries, received only others: ",
-       differences_of(report),
+       ": expected at least one of this network's entries, received only others: ", differences_of(report),
        ". The weights belong to another network; `reviewkd inspect` names the one that fits.");
 }
 

@@ -15,7 +15,7 @@ namespace {
 enum class Callable : int64_t {
   kDict,                    // an empty or given dictionary
   kDefaultDict,             // an empty one; the argument creates values that are missing
-  kSequence,                // a tuple or list of its first argument
+  kSequence,                // a list of its first argument's items, to which more may be added
   kFirstArgument,           // a tensor, with or without further settings
   kRebuildTensor,           // (storage, offset, shape, strides, …)
   kRebuildTensorV3,         // the same with its own type
@@ -147,7 +147,7 @@ class Call : public Arguments {
 
   Value sequence() const {
     Value value;
-    value.kind = Kind::kTuple;
+    value.kind = Kind::kList;
     if (count() > 0) {
       const Value& given = at(0, "items");
       // Of anything else that can be iterated over, such as the keys of a dictionary, nothing is known.

@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMaxDimensions = 16;
 constexpr size_t kLongestType = 16;
+constexpr size_t kDeepestValue = 16;
 // Names in the whole header, four per tensor: a hundred thousand tensors. Short names would otherwise take ten times
 // the memory of their text.
 constexpr size_t kMostMembers = 400'000;
@@ -51,7 +52,6 @@ class HeaderReader {
     TensorEntry entry{name, std::nullopt, "", {}, 0, 0};
     std::set<std::string> seen;
     each_member([&](const std::string& key) {
-      seen.insert(key);
       if (key == "dtype") {
         entry.type_name = type_name();
         entry.type = element_type_of_safetensors(entry.type_name);
@@ -67,8 +67,10 @@ class HeaderReader {
         entry.begin = offsets[0];
         entry.end = offsets[1];
       } else {
-        corrupt("dtype, shape and data_offsets for \"" + name + "\"");
+        skip_value(0);  // as the reference reader does
+        return;
       }
+      seen.insert(key);
     });
     if (seen.size() != 3) corrupt("dtype, shape and data_offsets for \"" + name + "\"");
     return entry;
@@ -97,6 +99,28 @@ class HeaderReader {
       visit(key);
     } while (accept(','));
     expect('}');
+  }
+
+  /// Passes over a value of any kind.
+  void skip_value(size_t depth) {
+    if (depth > kDeepestValue) corrupt("values nested less deeply");
+    skip_space();
+    const char first = position_ < text_.size() ? text_[position_] : '\0';
+    if (first == '"') {
+      string();
+    } else if (first == '{') {
+      each_member([&](const std::string&) { skip_value(depth + 1); });
+    } else if (first == '[') {
+      expect('[');
+      if (accept(']')) return;
+      do skip_value(depth + 1);
+      while (accept(','));
+      expect(']');
+    } else {
+      const size_t end = text_.find_first_not_of("+-.0123456789Eaeflnrstu", position_);
+      if (end == position_ || end == std::string::npos) corrupt("a value");
+      position_ = end;
+    }
   }
 
   std::vector<uint64_t> numbers(size_t limit) {

@@ -118,12 +118,16 @@ bool is_onnx(std::string_view head) {
          kSecondFields.find(head[2]) != std::string_view::npos;
 }
 
+/// saved_model_schema_version 1, then meta_graphs; ONNX's own version is 3 or more.
+bool is_saved_model(std::string_view head) { return head.starts_with("\x08\x01\x12"); }
+
 std::optional<Finding> recognize(std::string_view head) {
   for (const auto& signature : kSignatures) {
     if (head.size() >= signature.offset && head.substr(signature.offset).starts_with(signature.bytes))
       return signature.finding;
   }
   if (head.size() >= 262 && head.substr(257, 5) == "ustar") return tar_finding(head);
+  if (is_saved_model(head)) return Finding{"a SavedModel of TensorFlow", "Pass weights that PyTorch has written"};
   if (is_onnx(head)) {
     return Finding{"an ONNX model", "Pass the weights that it was exported from, such as a file of torch.save"};
   }

@@ -40,8 +40,8 @@ void follow(TensorTable& table, const ByteSource& source, const std::string& key
   const std::vector<std::string> beginnings = first_parts(table);
   throw Error(ErrorCode::kUnknownName,
               "invalid key for " + source.name() +
-                  ": expected none, because it has no dictionaries, or a beginning of its names: " + joined(beginnings) +
-                  "; received \"" + key + "\".",
+                  ": expected none, because it has no dictionaries, or a beginning of its names: " +
+                  joined(beginnings) + "; received \"" + key + "\".",
               beginnings);
 }
 

@@ -63,6 +63,7 @@ TEST(WeightsTable, TellsOtherFilesApartByTheirFirstBytes) {
       {"Zugriff verweigert für Gäste", "a text: Zugriff"},
       {padded(raw("\x89HDF\r\n\x1a\n")), "HDF5"},
       {padded(raw("\x08\x08\x12\x07pytorch")), "ONNX"},
+      {padded(raw("\x08\x01\x12\xff\x01")), "SavedModel"},
       {padded(raw("\x1f\x8b\x08")), "gunzip"},
       {padded("BZh9"), "bunzip2"},
       {padded(raw("\xfd"

@@ -36,8 +36,8 @@ describe("reading files of PyTorch", () => {
 
   it("reports the dictionary, the prefixes and the number of skipped tensors", async () => {
     const selectionOf = async (name: string): Promise<unknown> => (await readWeightsInfo(fixture(name))).selection;
-    expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0, counters: [],
-      unread: [] });
+    expect(await selectionOf("state-dict.zip.pt")).to.deep.equal({ key: "", prefixes: [], leftAside: 0,
+      leftAsideNames: [], unread: [] });
     expect(await selectionOf("nested-module-prefix.legacy.pt")).to.deep.equal({ key: "state_dict",
       prefixes: ["module."], leftAside: 0, leftAsideNames: [], unread: [] });
     // The teacher's 8 tensors, and one of a fusion.

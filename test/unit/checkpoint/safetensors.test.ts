@@ -185,7 +185,6 @@ describe("loading weights", () => {
     ["a fractional length", "FILE_CORRUPT", buildSafetensors({ a: entry([1.5], 0, 6) }, 6)],
     ["one offset only", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", shape: [1], data_offsets: [0] } }, 4)],
     ["no shape", "FILE_CORRUPT", buildSafetensors({ a: { dtype: "F32", data_offsets: [0, 4] } }, 4)],
-    ["an unknown field", "FILE_CORRUPT", buildSafetensors({ a: { ...entry([1], 0, 4), stride: [1] } }, 4)],
     ["a duplicate name", "FILE_CORRUPT",
       buildSafetensors(`{"a":${text(entry([1], 0, 4))},"a":${text(entry([1], 4, 8))}}`, 8)],
     ["metadata that are not strings", "FILE_CORRUPT", buildSafetensors({ __metadata__: { epoch: 7 } }, 0)],

@@ -67,7 +67,7 @@ describe("loadStateDict", () => {
     const message = await expectRefused(await deeper.stateDict(), true);
     const names = ["layer1.1.conv1.weight", "layer1.1.bn1.weight", "layer1.1.bn1.bias"];
     expect(message).to.contain(`unexpected: ${names.join(", ")}, and 33 more`); // 3 blocks of 12 entries
-    expect(message).to.contain("another network or number of classes");
+    expect(message).to.contain("The weights belong to another network");
   });
 
   it("names entries with different shapes", async () => {
