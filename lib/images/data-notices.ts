@@ -18,7 +18,7 @@ const SENTENCES: Readonly<Record<DataNoticeKind, (count: number) => string>> = {
   "similar-classes": (count) =>
     `found ${counted(count, "class", "classes")} named like another but for upper and lower case`,
   "other-classes": (count) =>
-    `numbered the classes by their own names, as the network has none of ${count === 1 ? "this name" : `these ${count} names`}`,
+    `numbered the classes by their folders, as the network lacks ${counted(count, "of their names", "of their names")}`,
 };
 
 function counted(count: number, one: string, several = `${one}s`): string {

@@ -75,7 +75,8 @@ async function evaluateWeights(output: Output, flags: EvalFlags): Promise<void> 
   const known = classNames === null || areNumbers(classNames) ? {} : { classNames };
   using data = await loadDataset(source as DataSourceInput, { signal: interrupt.signal, onProgress: display.loading,
     splits: [split], ...known });
-  showNotices(output, data.notices);
+  // Of other classes it warns below.
+  showNotices(output, data.notices.filter(({ kind }) => kind !== "other-classes"));
   warnOfOtherClasses(output, classNames, data.classNames);
   using model = await openNetwork(name, data.numClasses, flags);
   showLoadReport(output, flags.weights, model.loadReport);
