@@ -41,6 +41,56 @@ Napi::Value shut_down(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+struct EntryPoint {
+  const char* name;
+  Napi::Value (*function)(const Napi::CallbackInfo&);
+};
+
+/// Functions of the addon that are not methods, by their names in TypeScript.
+constexpr EntryPoint kEntryPoints[] = {
+    {"setErrorClass", set_error_class},
+    {"shutDown", shut_down},
+    {"systemInfo", system_info},
+    {"availableProcessors", available_processors},
+    {"offerCudaPlugin", offer_cuda_plugin},
+    {"listModels", list_models},
+    {"listImageSizes", list_image_sizes},
+    {"listDetectors", list_detectors},
+    {"detectorInfo", detector_info},
+    {"listTasks", list_tasks},
+    {"tensorFrom", tensor_from},
+    {"newStopFlag", new_stop_flag},
+    {"createModel", create_model},
+    {"readWeightsInfo", read_weights_info},
+    {"matchWeights", match_weights},
+    {"readStateDict", read_state_dict},
+    {"writeStateDict", write_state_dict},
+    {"convertWeights", convert_weights},
+    {"loadDataset", load_dataset},
+    {"newBatchQueue", new_batch_queue},
+    {"newDetectionQueue", new_detection_queue},
+    {"dataOrder", data_order_of},
+    {"randomResizedCrop", random_resized_crop_of},
+    {"createDistiller", create_distiller},
+    {"createSession", create_session},
+    {"lockFile", lock_file},
+    {"hierarchicalContextLoss", hierarchical_context_loss_of},
+    {"callFunction", call_function},
+    {"createDetector", create_detector},
+    {"encodeMask", encode_mask_of},
+    {"encodeMasks", encode_masks_of},
+    {"decodeMask", decode_mask_of},
+    {"convertMask", convert_mask_of},
+    {"maskArea", mask_area_of},
+    {"maskBox", mask_box_of},
+    {"maskFromPolygons", mask_from_polygons},
+    {"maskFromBox", mask_from_box},
+    {"mergeMasks", merge_masks_of},
+    {"maskOverlaps", mask_overlaps_of},
+    {"boxOverlaps", box_overlaps_of},
+    {"newDetectionEvaluation", new_detection_evaluation},
+};
+
 }  // namespace
 
 void define_entry_points(Napi::Env env, Napi::Object exports) {
@@ -61,50 +111,9 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   FileLockHandle::define(env);
   DetectionEvaluationHandle::define(env);
 
-  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
-    exports.Set(name, Napi::Function::New(env, function, name));
-  };
-  add("setErrorClass", set_error_class);
-  add("shutDown", shut_down);
-  add("systemInfo", system_info);
-  add("availableProcessors", available_processors);
-  add("offerCudaPlugin", offer_cuda_plugin);
-  add("listModels", list_models);
-  add("listImageSizes", list_image_sizes);
-  add("listDetectors", list_detectors);
-  add("detectorInfo", detector_info);
-  add("listTasks", list_tasks);
-  add("tensorFrom", tensor_from);
-  add("newStopFlag", new_stop_flag);
-  add("createModel", create_model);
-  add("readWeightsInfo", read_weights_info);
-  add("matchWeights", match_weights);
-  add("readStateDict", read_state_dict);
-  add("writeStateDict", write_state_dict);
-  add("convertWeights", convert_weights);
-  add("loadDataset", load_dataset);
-  add("newBatchQueue", new_batch_queue);
-  add("newDetectionQueue", new_detection_queue);
-  add("dataOrder", data_order_of);
-  add("randomResizedCrop", random_resized_crop_of);
-  add("createDistiller", create_distiller);
-  add("createSession", create_session);
-  add("lockFile", lock_file);
-  add("hierarchicalContextLoss", hierarchical_context_loss_of);
-  add("callFunction", call_function);
-  add("createDetector", create_detector);
-  add("encodeMask", encode_mask_of);
-  add("encodeMasks", encode_masks_of);
-  add("decodeMask", decode_mask_of);
-  add("convertMask", convert_mask_of);
-  add("maskArea", mask_area_of);
-  add("maskBox", mask_box_of);
-  add("maskFromPolygons", mask_from_polygons);
-  add("maskFromBox", mask_from_box);
-  add("mergeMasks", merge_masks_of);
-  add("maskOverlaps", mask_overlaps_of);
-  add("boxOverlaps", box_overlaps_of);
-  add("newDetectionEvaluation", new_detection_evaluation);
+  for (const EntryPoint& entry : kEntryPoints) {
+    exports.Set(entry.name, Napi::Function::New(env, entry.function, entry.name));
+  }
 }
 
 }  // namespace reviewkd::binding

@@ -303,7 +303,8 @@ describe("weights of detectors", function () {
       for (const name of ["mask.safetensors", "mask-old.pth", "mask-d2.pth"]) {
         const { fit, detector } = await inspectWeights(file(name));
         expect(fit, name).to.deep.equal({ name: MASK_RCNN, numClasses: 6, matching: entries, entries,
-          differences: { missing: [], unexpected: [], mismatched: [] }, prefix: "", layout: "", difference: "" });
+          differences: { missing: [], unexpected: [], mismatched: [] }, prefix: "", layout: "", difference: "",
+          otherPrefixes: [] });
         expect(detector, name).to.deep.include({ kind: "mask-rcnn", numClasses: 6 });
       }
       expect((await inspectWeights(file("mask-d2.pth"))).detector!.flavor).to.equal("detectron2");
