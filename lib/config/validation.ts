@@ -2,6 +2,7 @@ import { z } from "zod";
 import { causedBy, isReviewKdError, ReviewKdError } from "../errors.js";
 import { KEY_ALIASES } from "./name-aliases.js";
 import { aliasesOf, listed, listedBriefly, nearestName, normalizedName } from "./nearest-name.js";
+import { parseNumbers } from "./plain-numbers.js";
 
 /** The codes with which {@link parse} can fail. */
 export type ParseErrorCode = "INVALID_ARGUMENT" | "CONFIG_INVALID";
@@ -36,7 +37,9 @@ interface Hint {
 export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string,
   code: ParseErrorCode = "INVALID_ARGUMENT", others: readonly string[] = []): z.output<S> {
   const hints = new Map<string, Hint>();
-  const result = read(() => schema.safeParse(value, { error: (issue) => expectationOf(issue, hints) }), what, code);
+  const attempt = (input: unknown): z.ZodSafeParseResult<z.output<S>> =>
+    schema.safeParse(input, { error: (issue) => expectationOf(issue, hints) });
+  const result = read(() => parseNumbers(attempt, value), what, code);
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message), others));
   const valid = problems.find((problem) => problem.valid.length > 0)?.valid ?? [];

@@ -45,12 +45,12 @@ function scheduleNotices({ training: { schedule }, length }: NoticePlan): Notice
   if (schedule.kind !== "multi-step") return warmup;
   const { milestones, milestoneSteps = [] } = schedule;
   // The rate falls after a milestone's epoch, of which the last one has none behind it.
-  const unreached = milestones.filter((milestone) => milestone >= epochs - 1);
+  const late = milestones.filter((milestone) => milestone >= epochs - 1);
   const unreachedSteps = milestoneSteps.filter((step) => step >= steps);
-  const falls = milestones.length + milestoneSteps.length - unreached.length - unreachedSteps.length;
+  const falls = milestones.length + milestoneSteps.length - late.length - unreachedSteps.length;
+  // Nobody chose the milestones of the default where steps are given instead.
+  const unreached = milestoneSteps.length > 0 && isDefault(milestones) ? [] : late;
   if (unreached.length + unreachedSteps.length === 0) return warmup;
-  // Those of the default, where steps are given instead.
-  if (falls > 0 && unreachedSteps.length === 0 && milestoneSteps.length > 0 && isDefault(milestones)) return warmup;
   const [values, noun, fix, duration] = unreached.length > 0
     ? [unreached, "milestone", "schedule.milestones, --milestones", trained] as const
     : [unreachedSteps, "milestone step", "schedule.milestoneSteps, --milestone-steps", counted(steps, "step")] as const;

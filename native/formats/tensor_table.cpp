@@ -25,8 +25,8 @@ bool is_counter(std::string_view name) {
 }
 
 /// Names of entries in the state dict, of tensors and of values that are not read.
-template <typename Visit>
-void each_name(TensorTable& table, Visit visit) {
+template <typename Table, typename Visit>
+void each_name(Table& table, Visit visit) {
   for (auto& tensor : table.tensors) visit(tensor.name);
   for (auto& value : table.unread) {
     if (value.is_entry) visit(value.name);
@@ -52,6 +52,35 @@ void leave_counters_aside(TensorTable& table) {
 void take_off(TensorTable& table, std::string_view prefix) {
   each_name(table, [&](std::string& name) { name.erase(0, prefix.size()); });
   table.selection.prefixes.emplace_back(prefix);
+}
+
+std::vector<std::string> names_of_entries(const TensorTable& table) {
+  std::vector<std::string> names;
+  each_name(table, [&](const std::string& name) { names.push_back(name); });
+  return names;
+}
+
+std::vector<std::string> names_of_tensors(const TensorTable& table) {
+  std::vector<std::string> names;
+  for (const auto& tensor : table.tensors) names.push_back(tensor.name);
+  return names;
+}
+
+/// The wrappers around all names, outermost first.
+std::vector<std::string_view> shared_wrappers(const std::vector<std::string>& names) {
+  std::vector<std::string_view> wrappers;
+  size_t around = 0;
+  const auto is_shared = [&](std::string_view wrapper) {
+    return !names.empty() && std::all_of(names.begin(), names.end(), [&](std::string_view name) {
+      return begins_with(name.substr(around), wrapper);
+    });
+  };
+  for (;;) {
+    const auto wrapper = std::find_if(std::begin(kWrappers), std::end(kWrappers), is_shared);
+    if (wrapper == std::end(kWrappers)) return wrappers;
+    wrappers.push_back(*wrapper);
+    around += wrapper->size();
+  }
 }
 
 }  // namespace
@@ -82,16 +111,12 @@ void keep_network(TensorTable& table) {
   const auto of = [](std::string_view prefix) {
     return [=](std::string_view name) { return begins_with(name, prefix); };
   };
-  const auto all_begin_with = [&](std::string_view prefix) {
-    bool all = !table.tensors.empty();
-    each_name(table, [&](const std::string& name) { all = all && begins_with(name, prefix); });
-    return all;
-  };
-  if (!all_begin_with(kOptimizer)) leave_aside(table, of(kOptimizer));
+  const auto names = names_of_entries(table);
+  const bool is_optimizer = std::all_of(names.begin(), names.end(), of(kOptimizer));
+  if (!is_optimizer) leave_aside(table, of(kOptimizer));
   leave_counters_aside(table);
   const auto unwrap = [&] {
-    const auto shared = [&] { return std::find_if(std::begin(kWrappers), std::end(kWrappers), all_begin_with); };
-    for (auto wrapper = shared(); wrapper != std::end(kWrappers); wrapper = shared()) take_off(table, *wrapper);
+    for (const std::string_view wrapper : shared_wrappers(names_of_entries(table))) take_off(table, wrapper);
   };
   unwrap();
   const auto is_of_student = [](const StoredTensor& tensor) { return begins_with(tensor.name, kStudent); };
@@ -102,25 +127,38 @@ void keep_network(TensorTable& table) {
   }
 }
 
-bool keep_below(TensorTable& table, const std::string& path) {
-  const std::string prefix = path + ".";
-  const auto is_outside = [&](std::string_view name) { return !begins_with(name, prefix); };
-  if (std::all_of(table.tensors.begin(), table.tensors.end(),
-                  [&](const StoredTensor& tensor) { return is_outside(tensor.name); })) {
-    return false;
+std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key) {
+  const auto wrappers = shared_wrappers(names);
+  std::string prefix = key + ".";
+  size_t around = 0;
+  for (auto wrapper = wrappers.begin();; ++wrapper) {
+    const auto is_below = [&](const std::string& name) { return begins_with(name, prefix); };
+    if (std::any_of(names.begin(), names.end(), is_below)) return prefix;
+    if (wrapper == wrappers.end()) return "";
+    prefix.insert(around, *wrapper);
+    around += wrapper->size();
   }
-  leave_aside(table, is_outside);
+}
+
+bool keep_below(TensorTable& table, const std::string& key) {
+  const std::string prefix = prefix_of_key(names_of_tensors(table), key);
+  if (prefix.empty()) return false;
+  leave_aside(table, [&](std::string_view name) { return !begins_with(name, prefix); });
   take_off(table, prefix);
   return true;
 }
 
 std::vector<std::string> first_parts(const TensorTable& table) {
   constexpr size_t kMost = 8;
+  const auto names = names_of_tensors(table);
+  size_t around = 0;
+  for (const std::string_view wrapper : shared_wrappers(names)) around += wrapper.size();
   std::vector<std::string> parts;
-  for (const auto& tensor : table.tensors) {
-    const std::string part = tensor.name.substr(0, tensor.name.find('.'));
-    const bool is_new = part.size() < tensor.name.size() && std::find(parts.begin(), parts.end(), part) == parts.end();
-    if (is_new && parts.size() < kMost) parts.push_back(part);
+  for (const auto& name : names) {
+    const size_t dot = name.find('.', around);
+    const std::string part = name.substr(around, dot == std::string::npos ? dot : dot - around);
+    if (dot == std::string::npos || std::find(parts.begin(), parts.end(), part) != parts.end()) continue;
+    if (parts.size() < kMost) parts.push_back(part);
   }
   return parts;
 }

@@ -75,11 +75,16 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 /// operations (`total_ops`, `total_params`).
 void keep_network(TensorTable& table);
 
-/// Keeps the entries whose names begin with `path` and a dot, and removes both. False, and the table is unchanged, if
-/// there are none.
-bool keep_below(TensorTable& table, const std::string& path);
+/// How names begin that belong to a key: with the key and a dot, or with these below the wrappers around all names
+/// ("module.teacher." for "teacher"). Empty if no name does.
+std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key);
 
-/// The first parts of names with several, each once: beginnings that keep_below takes. At most a few.
+/// Keeps the entries whose names begin with `prefix_of_key`, and removes that beginning. False, and the table is
+/// unchanged, if there are none.
+bool keep_below(TensorTable& table, const std::string& key);
+
+/// The first parts of names with several, below the wrappers around all of them, each once: keys that keep_below takes.
+/// At most a few.
 std::vector<std::string> first_parts(const TensorTable& table);
 
 /// Throws FILE_UNSUPPORTED if the tensors would take far more memory than the file's size: views can repeat elements.

@@ -26,6 +26,8 @@ struct Signature {
 
 constexpr std::string_view kDownload =
     "The download did not give the file but a page about it: open the address in a browser, and download it again";
+constexpr std::string_view kOtherFramework =
+    "Pass weights that PyTorch has written; other frameworks name and order them differently";
 constexpr std::string_view kOther = "Pass a file of weights";
 
 constexpr auto kSignatures = std::to_array<Signature>({
@@ -33,10 +35,7 @@ constexpr auto kSignatures = std::to_array<Signature>({
      "version https://git-lfs.github.com/"sv,
      {"a pointer of Git LFS, which stands for a file that was not downloaded",
       "Run git lfs pull in the repository, or download the file itself"}},
-    {0,
-     "\x89HDF\r\n\x1a\n"sv,
-     {"an HDF5 file, as Keras and MATLAB write them",
-      "Pass weights that PyTorch has written; other frameworks name and order them differently"}},
+    {0, "\x89HDF\r\n\x1a\n"sv, {"an HDF5 file, as Keras and MATLAB write them", kOtherFramework}},
     {0,
      "\x93NUMPY"sv,
      {"a single array of NumPy", "In Python, pickle.dump({\"name\": array}, file) writes arrays with their names"}},
@@ -57,7 +56,17 @@ constexpr auto kSignatures = std::to_array<Signature>({
      "\x7f"
      "ELF"sv,
      {"a program or library", kOther}},
+    {0, "GIF8"sv, {"a GIF image", kOther}},
+    {8, "WEBP"sv, {"a WebP image", kOther}},
+    {0, "II*\0"sv, {"a TIFF image", kOther}},
+    {0, "MM\0*"sv, {"a TIFF image", kOther}},
+    {0, "MZ"sv, {"a program or library of Windows", kOther}},
+    {0, "\0asm"sv, {"a WebAssembly module", kOther}},
     {0, "%PDF-"sv, {"a PDF document", kOther}},
+    {0, "PAR1"sv, {"a Parquet table", kOther}},
+    {0, "ARROW1"sv, {"an Arrow table", kOther}},
+    {0, "SQLite format 3\0"sv, {"an SQLite database", kOther}},
+    {0, "MATLAB 5.0 MAT-file"sv, {"a MAT-file of MATLAB", kOtherFramework}},
 });
 
 std::string lower(std::string_view text) {
@@ -121,6 +130,18 @@ bool is_onnx(std::string_view head) {
 /// saved_model_schema_version 1, then meta_graphs; ONNX's own version is 3 or more.
 bool is_saved_model(std::string_view head) { return head.starts_with("\x08\x01\x12"); }
 
+/// A dictionary of at most 15 entries whose first key is a short text, or a longer dictionary. 0x80 begins a pickle.
+bool is_message_pack(std::string_view head) {
+  if (head.size() < 3) return false;
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(head[i]); };
+  const auto is_text = [&](size_t i) { return byte(i) > 0xa0 && byte(i) < 0xc0; };
+  return (byte(0) > 0x80 && byte(0) < 0x90 && is_text(1)) || (byte(0) == 0xde && head.size() > 3 && is_text(3));
+}
+
+bool is_zeros(std::string_view head) {
+  return head.size() >= 8 && head.find_first_not_of('\0') == std::string_view::npos;
+}
+
 std::optional<Finding> recognize(std::string_view head) {
   for (const auto& signature : kSignatures) {
     if (head.size() >= signature.offset && head.substr(signature.offset).starts_with(signature.bytes))
@@ -130,6 +151,13 @@ std::optional<Finding> recognize(std::string_view head) {
   if (is_saved_model(head)) return Finding{"a SavedModel of TensorFlow", "Pass weights that PyTorch has written"};
   if (is_onnx(head)) {
     return Finding{"an ONNX model", "Pass the weights that it was exported from, such as a file of torch.save"};
+  }
+  if (is_message_pack(head)) {
+    return Finding{"a MessagePack file, as Flax writes them", kOtherFramework};
+  }
+  if (is_zeros(head)) {
+    return Finding{"only zeros at its beginning, as an interrupted copy or download leaves them",
+                   "Copy or download it again"};
   }
   const std::string_view text = begin_of_text(head);
   if (!text.empty() && is_text(head)) return text_finding(text);
@@ -146,15 +174,30 @@ std::string first_line(std::string_view head) {
   return ": " + line;
 }
 
+/// The first bytes, such as "1f 8b 08".
+std::string in_hex(std::string_view head) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  constexpr size_t kMost = 8;
+  std::string text;
+  for (const char c : head.substr(0, kMost)) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += text.empty() ? "" : " ";
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
 }  // namespace
 
 void refuse_other_file(const std::string& name, std::string_view head) {
   const auto finding = recognize(head);
-  if (!finding) return;
-  const bool shows_text = finding->kind.starts_with("a text");
+  if (!finding && lower(name).ends_with(".safetensors")) return;
+  const bool shows_text = finding && finding->kind.starts_with("a text");
   fail(ErrorCode::kFileUnsupported, "invalid weight file ", name,
-       ": expected .safetensors, a file of torch.save or a pickle of NumPy arrays, received ", finding->kind,
-       shows_text ? first_line(head) : "", ". ", finding->remedy, ".");
+       ": expected .safetensors, a file of torch.save or a pickle of NumPy arrays, received ",
+       finding ? std::string(finding->kind) : "a file of an unknown kind that begins with the bytes " + in_hex(head),
+       shows_text ? first_line(head) : "", ". ", finding ? finding->remedy : kOther, ".");
 }
 
 }  // namespace reviewkd

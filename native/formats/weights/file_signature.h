@@ -9,8 +9,9 @@ namespace reviewkd {
 /// Bytes of a file's beginning that `refuse_other_file` looks at.
 constexpr size_t kSignatureBytes = 512;
 
-/// Throws FILE_UNSUPPORTED with what the file is and the way out, if its first bytes show that: a pointer of Git LFS, a
-/// web page, JSON or other text, HDF5, ONNX, a compressed file, a tar archive, an image and others. Returns otherwise.
+/// Throws FILE_UNSUPPORTED for a file that does not begin as weights do, with what its first bytes show it to be and the
+/// way out: a pointer of Git LFS, a web page, JSON or other text, HDF5, ONNX, a compressed file, a tar archive, an image
+/// and others, or an unknown kind. Returns if nothing is known of a file named .safetensors: it is damaged.
 void refuse_other_file(const std::string& name, std::string_view head);
 
 }  // namespace reviewkd

@@ -178,10 +178,10 @@ class Picker {
     return type.empty() || type.size() > kLongestPath || !is_utf8(type) ? "an unknown type" : type;
   }
 
-  bool has_names_below(const Candidate& candidate, const std::string& path) const {
-    const Entries entries = entries_of(candidate);
-    return std::any_of(entries.begin(), entries.end(),
-                       [&](const auto& entry) { return entry.first.starts_with(path + "."); });
+  bool has_names_below(const Candidate& candidate, const std::string& key) const {
+    std::vector<std::string> names;
+    for (const auto& [name, id] : entries_of(candidate)) names.push_back(name);
+    return !prefix_of_key(names, key).empty();
   }
 
   static bool is_path(const Candidate& candidate, const std::string& key) {

@@ -96,6 +96,25 @@ TEST(TensorTable, KeepsTheEntriesBelowAPath) {
   EXPECT_EQ(table.selection.prefixes, (Names{"a."}));
 }
 
+TEST(TensorTable, KeepsTheEntriesBelowAPathWithinWrappers) {
+  auto table = table_of({"module.model.teacher.x", "module.model.student.x"});
+  EXPECT_EQ(first_parts(table), (Names{"teacher", "student"}));
+  EXPECT_FALSE(keep_below(table, "assistant"));
+  EXPECT_TRUE(keep_below(table, "teacher"));
+  EXPECT_EQ(names_of(table), (Names{"x"}));
+  EXPECT_EQ(table.selection.prefixes, (Names{"module.model.teacher."}));
+  auto partly = table_of({"module.teacher.x", "y"});
+  EXPECT_FALSE(keep_below(partly, "teacher"));
+  EXPECT_TRUE(keep_below(partly, "module.teacher"));
+}
+
+TEST(TensorTable, KeepsNothingBelowAPathOfValuesThatAreNotRead) {
+  auto table = table_of({"a"});
+  table.unread = {{"teacher.b", "torch.QInt8Storage", true}};
+  EXPECT_FALSE(keep_below(table, "teacher"));
+  EXPECT_EQ(names_of(table), (Names{"a"}));
+}
+
 TEST(TensorTable, LeavesTheOptimizerAsideUnlessItIsAll) {
   auto mixed = table_of({"a", "optimizer.a"}), alone = table_of({"optimizer.a"});
   keep_network(mixed);

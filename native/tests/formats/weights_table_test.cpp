@@ -42,7 +42,13 @@ TEST(WeightsTable, TakesNullForNoMetadata) {
 }
 
 TEST(WeightsTable, RefusesWhatIsNoFileOfWeights) {
-  EXPECT_EQ(code_of([] { read(Bytes(300, '\1')); }), "FILE_CORRUPT");
+  const Error unknown = error_of([] { read(raw("\x01\x02\xff") + Bytes(300, '\1')); });
+  EXPECT_STREQ(to_string(unknown.code()), "FILE_UNSUPPORTED");
+  EXPECT_NE(std::string(unknown.what()).find("begins with the bytes 01 02 ff 01 01 01 01 01."), std::string::npos);
+  const Bytes damaged(300, '\1');
+  const Error named =
+      error_of([&] { read_weights_table(MemorySource("weights.Safetensors", damaged.data(), damaged.size()), {}); });
+  EXPECT_STREQ(to_string(named.code()), "FILE_CORRUPT");
   const Error empty = error_of([] { read(""); });
   EXPECT_STREQ(to_string(empty.code()), "FILE_CORRUPT");
   EXPECT_NE(std::string(empty.what()).find("empty"), std::string::npos);
@@ -75,6 +81,17 @@ TEST(WeightsTable, TellsOtherFilesApartByTheirFirstBytes) {
       {padded(raw("\x1c\0\0\0TFL3")), "TensorFlow Lite"},
       {padded(raw("\x89PNG\r\n\x1a\n")), "PNG"},
       {padded(raw("\xff\xd8\xff\xe0")), "JPEG"},
+      {padded("GIF89a"), "GIF"},
+      {padded(raw("RIFF\x01\x02\x03\x04WEBPVP8 ")), "WebP"},
+      {padded(raw("II*\0")), "TIFF"},
+      {raw("MZ\x90\0\x03"), "Windows"},
+      {padded(raw("\0asm\x01\0\0\0")), "WebAssembly"},
+      {padded(raw("PAR1\x15\x04")), "Parquet"},
+      {padded(raw("SQLite format 3\0")), "SQLite"},
+      {padded("MATLAB 5.0 MAT-file, Platform: GLNXA64"), "MAT-file"},
+      {padded(raw("\x82\xa6params\x81")), "MessagePack"},
+      {padded(raw("\xde\0\x20\xa6params")), "MessagePack"},
+      {Bytes(600, '\0'), "download it again"},
       {tar("storages"), "weights_only=False"},
       {tar("model.pth"), "tar -xf"},
   };

@@ -57,6 +57,9 @@ describe("the notices of a training", () => {
     const steps = (milestoneSteps: number[]): string[] =>
       messages({ training: { epochs: null, maxSteps: 1000, schedule: { kind: "multi-step", milestoneSteps } } });
     expect(steps([500, 999])).to.deep.equal([]);
+    expect(steps([5000])[0]).to.match(
+      /^milestone step 5000 is not reached in 1000 steps: the learning rate never falls\./,
+    );
     const [message] = messages({
       training: { epochs: null, maxSteps: 1000,
         schedule: { kind: "multi-step", milestones: [], milestoneSteps: [500, 1000] } },

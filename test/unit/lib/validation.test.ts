@@ -1,5 +1,6 @@
+import { runInNewContext } from "node:vm";
 import { expect } from "chai";
-import type { z } from "zod";
+import { z } from "zod";
 import { ReviewKdError } from "../../../lib/errors.js";
 import { DataSource } from "../../../lib/config/schemas/data.js";
 import { TrainingOptions } from "../../../lib/config/schemas/training.js";
@@ -134,6 +135,32 @@ describe("parse", () => {
   it("uses the code that its caller passes", () => {
     expect(() => parse(TrainingOptions, { epochs: 0 }, "run.yaml", "CONFIG_INVALID")).to.throw(ReviewKdError).with
       .property("code", "CONFIG_INVALID");
+  });
+});
+
+describe("parse, of typed arrays", () => {
+  const schema = z.strictObject({ shape: z.array(z.int()).readonly(), means: z.tuple([z.number(), z.number()]) });
+  const means = Float64Array.of(0.5, 0.25);
+
+  it("takes them for arrays of numbers, of another realm too", () => {
+    const expected = { shape: [2, 3], means: [0.5, 0.25] };
+    expect(parse(schema, { shape: Int32Array.of(2, 3), means }, "options")).to.deep.equal(expected);
+    const foreign: unknown = runInNewContext("({ shape: Int32Array.of(2, 3), means: [0.5, 0.25] })");
+    expect(parse(schema, foreign, "options")).to.deep.equal(expected);
+  });
+
+  it("leaves them where the schema takes them", () => {
+    const views = z.strictObject({ view: z.custom<Float64Array>((value) => value instanceof Float64Array) });
+    expect(parse(views, { view: means }, "options").view).to.equal(means);
+  });
+
+  it("names the element that is wrong, or the class where no numbers are expected", () => {
+    expect(failure(schema, { shape: Float32Array.of(2, 0.5), means }, "options").message).to.equal(
+      "invalid shape[1] in options: expected a whole number, received 0.5.",
+    );
+    expect(failure(z.strictObject({ name: z.string() }), { name: means }, "options").message).to.equal(
+      "invalid name in options: expected a string, received a Float64Array of 2 elements.",
+    );
   });
 });
 
