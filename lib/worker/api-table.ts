@@ -86,7 +86,7 @@ const NETWORK = {
     loadStateDict: { args: [StateDict, Options], result: LoadReport },
     save: { args: [Path, z.strictObject({ metadata: Metadata.optional() }).optional()], result: Nothing },
     load: { args: [Path, Options], result: LoadReport },
-    evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
+    evaluate: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
   },
 } as const;
 
@@ -110,10 +110,10 @@ const MODEL = {
     ...NETWORK.methods,
     save: { args: [Path, Options], result: Nothing },
     forward: { args: [Tensor, Options], result: ModelOutput },
-    classify: { args: [z.union([ImageInput, z.array(ImageInput)]), Options], signal: true, progress: Count,
-      result: z.union([Predictions, z.array(Predictions)]) },
-    classifyAll: { args: [Paths, Options], signal: true, item: z.union([ClassifiedImage, SkippedImage]),
-      result: Nothing },
+    classify: { args: [z.union([ImageInput, z.array(ImageInput)]), Options], signal: true,
+      callbacks: { onProgress: Count }, result: z.union([Predictions, z.array(Predictions)]) },
+    classifyAll: { args: [Paths, Options], signal: true, callbacks: { onNotice: DataNotice },
+      item: z.union([ClassifiedImage, SkippedImage]), result: Nothing },
   },
 } satisfies ClassRowOf<ApiClasses["Model"]>;
 
@@ -136,7 +136,8 @@ const DETECTOR = {
     load: { args: [Path, Options], result: DetectorLoadReport },
     detect: { args: [z.union([ImageInput, z.array(ImageInput)]), Options],
       result: z.union([Detections, z.array(Detections)]) },
-    detectAll: { args: [Paths, Options], signal: true, item: z.union([DetectedImage, SkippedImage]), result: Nothing },
+    detectAll: { args: [Paths, Options], signal: true, callbacks: { onNotice: DataNotice },
+      item: z.union([DetectedImage, SkippedImage]), result: Nothing },
     forward: { args: [Tensors, Options], result: DetectorOutput },
   },
 } satisfies ClassRowOf<ApiClasses["Detector"]>;
@@ -162,9 +163,10 @@ const SESSION = {
   properties: { options: StepOptions, model: Network, distiller: Distiller.optional(), task: TaskInfo },
   methods: {
     step: { args: [z.union([Batch, z.array(Batch).min(1)])], result: StepResult },
-    trainEpoch: { args: [Dataset, Options], signal: true, progress: EpochProgress, result: EpochSummary },
-    evaluate: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
-    evaluateTeacher: { args: [Split, Options], signal: true, progress: Count, result: Evaluation },
+    trainEpoch: { args: [Dataset, Options], signal: true, callbacks: { onProgress: EpochProgress },
+      result: EpochSummary },
+    evaluate: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
+    evaluateTeacher: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
     gradients: { args: [Options], result: StateDict },
     position: { args: [], result: z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count }) },
     setEpoch: { args: [z.unknown()], result: Nothing },
@@ -238,7 +240,7 @@ const FUNCTIONS = {
   createDetector: { args: [z.unknown(), z.looseObject({ data: Dataset.optional() }).optional()], result: Detector },
   createDistiller: { args: [z.looseObject({ teacher: Network, student: Network })], result: Distiller },
   createSession: { args: [Target], result: ref("Session") },
-  loadDataset: { args: [Options, Options], signal: true, progress: LoadProgress, result: Dataset },
+  loadDataset: { args: [Options, Options], signal: true, callbacks: { onProgress: LoadProgress }, result: Dataset },
   fit: {
     args: [Target.extend({ data: Dataset })],
     signal: true,

@@ -13,6 +13,8 @@ import type { ExitStatus, Transport } from "./transport.js";
 import type { WorkerExit } from "./worker-exit.js";
 import { composeOnce, decode, encode, entryOf, type Reference } from "./values.js";
 
+type Callback = (value: unknown) => void;
+
 /** A call that is under way. Its arguments stay reachable, or the worker would release them. */
 interface Call {
   readonly id: number;
@@ -21,9 +23,9 @@ interface Call {
   readonly target: RemoteObject | null;
   readonly args: readonly unknown[];
   readonly signal: AbortSignal | undefined;
-  readonly onProgress: ((value: unknown) => void) | undefined;
+  readonly callbacks: Readonly<Record<string, Callback>>;
   readonly abort: () => void;
-  /** The error that `onProgress` threw. */
+  /** The error that a callback threw. */
   failure?: { readonly error: unknown };
 }
 
@@ -67,7 +69,7 @@ export class Connection {
       });
     });
     this.ready.catch(() => undefined);
-    const functions = { ready, progress: this.#progress.bind(this), update: this.#update.bind(this) };
+    const functions = { ready, callback: this.#callback.bind(this), update: this.#update.bind(this) };
     this.#worker = connect<WorkerFunctions, CallerFunctions>(functions, transport, ToCaller, (error) => {
       // A peer that sends invalid messages cannot be relied on. Its exit rejects all calls that wait.
       this.#fault = `it sent an invalid message: ${error.message}`;
@@ -118,14 +120,21 @@ export class Connection {
       if (this.#exit === undefined) void this.#worker.abort.asEvent(id);
     };
     const args = row.args.map((_, index) => given[index]);
-    const call = { id, name, row, target, args, signal: undefined, onProgress: undefined, abort };
+    const call = { id, name, row, target, args, signal: undefined, callbacks: {}, abort };
     if (row.signal !== true) return call;
-    const { signal, onProgress, ...options } = (args.pop() ?? {}) as Pick<Partial<Call>, "signal" | "onProgress">;
-    return { ...call, args: [...args, options], signal, onProgress };
+    const { signal, ...options } = (args.pop() ?? {}) as { readonly signal?: AbortSignal };
+    const callbacks: Record<string, Callback> = {};
+    const others: Record<string, unknown> = {};
+    for (const [option, value] of Object.entries(options)) {
+      const isCallback = Object.hasOwn(row.callbacks ?? {}, option) && typeof value === "function";
+      if (isCallback) callbacks[option] = value as Callback;
+      else others[option] = value;
+    }
+    return { ...call, args: [...args, others], signal, callbacks };
   }
 
   async #start(call: Call): Promise<unknown> {
-    const { id, name, target, args, signal, onProgress } = call;
+    const { id, name, target, args, signal, callbacks } = call;
     throwIfAborted(signal, name);
     if (this.#closing) {
       throw new ReviewKdError("DISPOSED",
@@ -134,7 +143,7 @@ export class Connection {
     const [handle, sent] = [target === null ? null : referTo(target).handle, this.#encode(args)];
     this.#calls.set(id, call);
     signal?.addEventListener("abort", call.abort, { once: true });
-    return this.#answer(name, () => this.#worker.call(id, handle, name, sent, onProgress !== undefined));
+    return this.#answer(name, () => this.#worker.call(id, handle, name, sent, Object.keys(callbacks)));
   }
 
   #end({ id, signal, abort }: Call): void {
@@ -229,11 +238,12 @@ export class Connection {
     return object;
   }
 
-  #progress(id: number, sent: unknown): void {
+  #callback(id: number, name: string, sent: unknown): void {
     const call = this.#calls.get(id);
-    if (call?.onProgress === undefined || call.row.progress === undefined || call.failure !== undefined) return;
+    const [callback, schema] = [call?.callbacks[name], call?.row.callbacks?.[name]];
+    if (call === undefined || callback === undefined || schema === undefined || call.failure !== undefined) return;
     try {
-      call.onProgress(this.#decode(call.row.progress, sent, `progress of ${call.name}`));
+      callback(this.#decode(schema, sent, `${name} of ${call.name}`));
     } catch (error) {
       // As in a single process, this stops the call, which rejects with the error.
       call.failure = { error };

@@ -6,7 +6,7 @@ import { parse } from "../config/validation.js";
 import { transferListOf } from "./values.js";
 
 /** Changes with the messages. Both sides come from one package unless an application was put together wrongly. */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 const Id = z.int().nonnegative();
 const Handle = z.int();
@@ -14,8 +14,8 @@ const Value = z.unknown();
 
 /** Arguments of what a worker answers. Calls are numbered by the caller; a generator has the number of its call. */
 const REQUESTS = {
-  /** A method of the object with a handle, or a function if that is null; whether the caller wants progress. */
-  call: z.tuple([Id, Handle.nullable(), z.string(), Value, z.boolean()]),
+  /** A method of the object with a handle, or a function if that is null; the names of the callbacks that the caller gave. */
+  call: z.tuple([Id, Handle.nullable(), z.string(), Value, z.array(z.string())]),
   next: z.tuple([Id]),
   return: z.tuple([Id]),
 };
@@ -34,7 +34,8 @@ const NOTIFICATIONS = {
 const REPORTS = {
   /** The protocol and the process id. */
   ready: z.tuple([z.number(), Id]),
-  progress: z.tuple([Id, Value]),
+  /** A callback of a call by its name, and its argument. */
+  callback: z.tuple([Id, z.string(), Value]),
   /** A property that has changed, before the answer to the call that changed it. Of a list, what was added. */
   update: z.tuple([Handle, z.string(), Value]),
 };

@@ -20,8 +20,8 @@ export interface Implementation {
 interface CallContext {
   readonly id: number;
   readonly signal: AbortSignal;
-  /** Whether the caller wants progress. */
-  readonly reports: boolean;
+  /** Names of the callbacks that the caller gave. */
+  readonly callbacks: readonly string[];
 }
 
 /** A generator that has not ended. */
@@ -58,7 +58,7 @@ export class WorkerServer implements WorkerFunctions {
     await Promise.all([...this.#running.values()].filter(({ row }) => row.signal).map(drain));
   }
 
-  async call(id: number, target: number | null, name: string, args: unknown, reports: boolean): Promise<unknown> {
+  async call(id: number, target: number | null, name: string, args: unknown, callbacks: string[]): Promise<unknown> {
     const { table: { functions, classes }, implementation } = this.options;
     const { kind, value } = target === null ? { kind: null, value: implementation.functions }
       : this.#handles.get(target);
@@ -67,7 +67,7 @@ export class WorkerServer implements WorkerFunctions {
     const controller = new AbortController();
     this.#controllers.set(id, controller);
     try {
-      const given = this.#arguments(name, row, args, { id, signal: controller.signal, reports });
+      const given = this.#arguments(name, row, args, { id, signal: controller.signal, callbacks });
       const result = (value as Record<string, (...args: unknown[]) => unknown>)[name]?.(...given);
       if (row.item === undefined) return this.#handles.encode(await result, row.transfer !== true);
       this.#running.set(id, { row, items: result as Running["items"] });
@@ -128,11 +128,13 @@ export class WorkerServer implements WorkerFunctions {
     const args = decode(schema, sent, `arguments of ${name}`,
       ({ handle, kind }) => this.#handles.get(handle, kind).value) as unknown[];
     if (row.signal !== true || context === undefined) return args;
-    const { id, signal, reports } = context;
-    const onProgress = (value: unknown): void => {
-      void this.#caller.progress.asEvent(id, this.#handles.encode(value));
-    };
-    return [...args.slice(0, -1), { ...(args.at(-1) as object), signal, ...(reports ? { onProgress } : {}) }];
+    const { id, signal } = context;
+    const callbacks = context.callbacks.map((name) =>
+      [name, (value: unknown): void => {
+        void this.#caller.callback.asEvent(id, name, this.#handles.encode(value));
+      }] as const
+    );
+    return [...args.slice(0, -1), { ...(args.at(-1) as object), signal, ...Object.fromEntries(callbacks) }];
   }
 
   #reportChanges(): void {

@@ -10,8 +10,8 @@ export interface Row {
   readonly item?: z.ZodType;
   /** Whether the last argument is an options object with a `signal`. */
   readonly signal?: boolean;
-  /** Argument of that object's `onProgress`; absent unless it has one. */
-  readonly progress?: z.ZodType;
+  /** That object's callbacks by name, with what each receives; absent unless it has any. */
+  readonly callbacks?: Readonly<Record<string, z.ZodType>>;
   /** Whether nothing else uses the buffers of the result, so that they can be transferred. */
   readonly transfer?: boolean;
   /** Path of the checkpoint that a result or item reports; null when it reports none. */
@@ -42,9 +42,17 @@ type Last<Args extends readonly unknown[]> = Required<Args> extends readonly [..
 
 type SignalOf<Options> = "signal" extends keyof Options ? { readonly signal: true } : { readonly signal?: never };
 
-type ProgressOf<Options> = Options extends { readonly onProgress?: ((value: infer Value) => void) | undefined }
-  ? "onProgress" extends keyof Options ? { readonly progress: z.ZodType<Value> } : { readonly progress?: never }
-  : { readonly progress?: never };
+/** What a callback receives; `never` for an option that is none. */
+type ValueOfCallback<Option> = NonNullable<Option> extends infer Callback
+  ? [Callback] extends [(value: infer Value) => void] ? Value : never
+  : never;
+
+type CallbackNames<Options, Names extends keyof Options = Extract<keyof Options, `on${string}`>> = {
+  [Name in Names]-?: [ValueOfCallback<Options[Name]>] extends [never] ? never : Name;
+}[Names];
+
+type CallbacksOf<Options> = [CallbackNames<Options>] extends [never] ? { readonly callbacks?: never }
+  : { readonly callbacks: { readonly [Name in CallbackNames<Options>]: z.ZodType<ValueOfCallback<Options[Name]>> } };
 
 type ResultOf<Result> = [Result] extends [AsyncGenerator<infer Item, infer Return>]
   ? { readonly item: z.ZodType<Item>; readonly result: z.ZodType<Return> }
@@ -54,7 +62,7 @@ type ValueOf<Result> = [Result] extends [AsyncGenerator<infer Item>] ? Item : Aw
 
 /** The row that describes `Method`: a parameter, signal, callback or result that it lacks does not compile. */
 export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
-  ? ResultOf<Result> & SignalOf<Last<Args>> & ProgressOf<Last<Args>> & {
+  ? ResultOf<Result> & SignalOf<Last<Args>> & CallbacksOf<Last<Args>> & {
     readonly args: { readonly [Index in keyof Required<Args>]: z.ZodType };
     readonly transfer?: boolean;
     checkpoint?(args: Args, value: ValueOf<Result>): string | null;

@@ -62,6 +62,7 @@ std::vector<std::string> names_of_entries(const TensorTable& table) {
 
 std::vector<std::string> names_of_tensors(const TensorTable& table) {
   std::vector<std::string> names;
+  names.reserve(table.tensors.size());
   for (const auto& tensor : table.tensors) names.push_back(tensor.name);
   return names;
 }

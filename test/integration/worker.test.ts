@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { expect } from "chai";
 import { startWorker, type TrainingWorker } from "../../lib/worker/index.js";
 import { createDetector, createDistiller, createModel, createSession, fit, loadDataset, Tensor, type FitEvent,
-  type Normalization } from "../../lib/index.js";
+  type DataNotice, type Normalization } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 import { picture } from "../support/image-files.js";
 import { AS_STORED } from "../support/load-report.js";
@@ -65,8 +65,13 @@ for (const via of ["process", "worker"] as const) {
       expect(found[1]).to.deep.equal((await here.classify([path, Tensor.from(values, shape)], options))[1]);
       expect(done.at(-1)).to.equal(2);
       const all = [];
-      for await (const { predictions } of there.classifyAll(path, options)) all.push(predictions);
+      const notices: DataNotice[] = [];
+      await writeFile(join(dirname(path), ".hidden.png"), "");
+      await writeFile(join(dirname(path), "notes.txt"), "");
+      for await (const { predictions } of there.classifyAll(dirname(path), { ...options, onNotice: (notice) =>
+        notices.push(notice) })) all.push(predictions);
       expect(all).to.deep.equal([expected]);
+      expect(notices.map(({ text }) => text).join("\n")).to.include(dirname(path)).and.include("notes.txt");
       expect([there.classNames, there.preprocessing]).to.deep.equal([here.classNames, here.preprocessing]);
       rmSync(dirname(path), { recursive: true });
     });

@@ -128,6 +128,7 @@ OpenWeights open(const WeightsPath& path, const WeightsRequest& request) {
     return {std::move(file), std::move(table), {description}};
   }
   std::vector<std::unique_ptr<ByteSource>> files;
+  files.reserve(path.shards.size());
   for (const auto& shard : path.shards) files.push_back(std::make_unique<FileSource>(shard));
   auto list = std::make_unique<SourceList>(path.name, std::move(files));
   OpenWeights all;

@@ -1,6 +1,7 @@
 #include "core/models/entry_names.h"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -20,18 +21,53 @@ bool agree(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   return a.size() == b.size() && (a.empty() || std::equal(a.begin() + 1, a.end(), b.begin() + 1));
 }
 
-/// Of the readings with the same prefix and layout.
+/// Of the readings with the same convention.
 struct Count {
   size_t matching = 0;
   size_t entries = 0;
 };
+using Counts = std::map<std::pair<size_t, std::string_view>, Count>;
 
 /// The Dice coefficient of a network's entries and those under a prefix.
 double similarity(const Count& count, size_t network) {
   return 2.0 * static_cast<double>(count.matching) / static_cast<double>(network + count.entries);
 }
 
+/// The convention of names with most of a network's entries, more than `plain` and at least half of them; nullptr without one.
+const Counts::value_type* best_of(const Counts& counts, size_t plain, size_t network) {
+  const Counts::value_type* best = nullptr;
+  const auto rank = [&](const Count& count) { return std::tuple(count.matching, similarity(count, network)); };
+  for (const auto& counted : counts) {
+    const Count& count = counted.second;
+    if (count.matching <= plain || 2 * count.matching < network) continue;
+    if (best == nullptr || rank(count) > rank(best->second)) best = &counted;
+  }
+  return best;
+}
+
 }  // namespace
+
+/// The entries of a network.
+class FileEntries::Wanted {
+ public:
+  explicit Wanted(const EntryShapes& network) : count_(count_without_counters(network)) {
+    for (const auto& [name, shape] : network) shapes_.emplace(name, &shape);
+  }
+
+  /// Without counters.
+  size_t count() const { return count_; }
+
+  bool has(std::string_view name) const { return shapes_.contains(name); }
+
+  bool matches(std::string_view name, const std::vector<int64_t>& shape) const {
+    const auto found = shapes_.find(name);
+    return found != shapes_.end() && !is_norm_counter(name) && agree(*found->second, shape);
+  }
+
+ private:
+  std::unordered_map<std::string_view, const std::vector<int64_t>*> shapes_;
+  size_t count_;
+};
 
 const std::vector<FileEntries::Reading>& FileEntries::readings() {
   if (readings_) return *readings_;
@@ -52,47 +88,30 @@ const std::vector<FileEntries::Reading>& FileEntries::readings() {
 }
 
 EntryFit FileEntries::fit(const EntryShapes& network) {
-  std::unordered_map<std::string_view, const std::vector<int64_t>*> wanted;
-  for (const auto& [name, shape] : network) wanted.emplace(name, &shape);
-  const auto is_match = [&](const std::string& name, size_t entry) {
-    const auto found = wanted.find(name);
-    return found != wanted.end() && !is_norm_counter(name) && agree(*found->second, file_[entry].second);
-  };
+  const Wanted wanted(network);
   EntryFit fit;
   const auto name_all = [&](const auto& name_of) {
-    for (size_t i = 0; i < file_.size(); ++i) {
-      std::optional<std::string> name = name_of(file_[i].first);
+    for (const auto& [stored, shape] : file_) {
+      std::optional<std::string> name = name_of(stored);
       // A number of its own is a counter or a metric; the networks' numbers are those of their norms.
-      const bool is_number = name && file_[i].second.empty() && !wanted.contains(*name) && !is_norm_counter(*name);
+      const bool is_number = name && shape.empty() && !wanted.has(*name) && !is_norm_counter(*name);
       fit.names.push_back(is_number ? std::nullopt : std::move(name));
     }
   };
 
-  const size_t entries = count_without_counters(network);
-  size_t plain = 0;
-  for (size_t i = 0; i < file_.size(); ++i) plain += is_match(file_[i].first, i);
-  const auto as_stored = [](const std::string& name) { return std::optional(name); };
-  if (plain >= entries || network.empty()) {
-    name_all(as_stored);
-    return fit;
+  const auto plain = static_cast<size_t>(std::count_if(
+      file_.begin(), file_.end(), [&](const auto& entry) { return wanted.matches(entry.first, entry.second); }));
+  Counts counts;
+  if (plain < wanted.count()) {
+    for (const auto& reading : readings()) {
+      Count& count = counts[{reading.layout, reading.prefix}];
+      count.matching += is_match(reading, wanted);
+      count.entries += !is_norm_counter(reading.name);
+    }
   }
-
-  std::map<std::pair<size_t, std::string_view>, Count> counts;
-  for (const auto& reading : readings()) {
-    Count& count = counts[{reading.layout, reading.prefix}];
-    count.matching += is_match(reading.name, reading.entry);
-    count.entries += !is_norm_counter(reading.name);
-  }
-  const std::pair<const std::pair<size_t, std::string_view>, Count>* best = nullptr;
-  for (const auto& counted : counts) {
-    const Count& count = counted.second;
-    if (count.matching <= plain || 2 * count.matching < entries) continue;
-    const bool is_better = best == nullptr || std::tuple(count.matching, similarity(count, entries)) >
-                                                  std::tuple(best->second.matching, similarity(best->second, entries));
-    if (is_better) best = &counted;
-  }
+  const auto* best = best_of(counts, plain, wanted.count());
   if (best == nullptr) {
-    name_all(as_stored);
+    name_all([](const std::string& name) { return std::optional(name); });
     return fit;
   }
   const auto& [layout, prefix] = best->first;
@@ -100,19 +119,10 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   fit.prefix = prefix;
   fit.layout = chosen.title;
   fit.difference = chosen.difference;
-  std::unordered_set<size_t> own;
-  for (const auto& reading : readings()) {
-    if (std::pair(reading.layout, reading.prefix) == best->first && is_match(reading.name, reading.entry))
-      own.insert(reading.entry);
-  }
-  for (const auto& [key, count] : counts) {
-    if (key.first != layout || key.second == prefix || count.matching != best->second.matching) continue;
-    // Some layouts read an entry with and without a prefix.
-    const bool has_own = std::any_of(readings().begin(), readings().end(), [&, &key = key](const Reading& reading) {
-      return std::pair(reading.layout, reading.prefix) == key && own.contains(reading.entry) &&
-             is_match(reading.name, reading.entry);
-    });
-    if (!has_own && count.entries == best->second.entries) fit.other_prefixes.emplace_back(key.second);
+  for (const auto& [convention, count] : counts) {
+    const bool is_alike = convention.first == layout && convention.second != prefix &&
+                          count.matching == best->second.matching && count.entries == best->second.entries;
+    if (is_alike && !share_entries(convention, best->first, wanted)) fit.other_prefixes.emplace_back(convention.second);
   }
   name_all([&](const std::string& name) -> std::optional<std::string> {
     if (!name.starts_with(prefix)) return std::nullopt;
@@ -120,6 +130,22 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
     return own ? own : name.substr(prefix.size());
   });
   return fit;
+}
+
+bool FileEntries::is_match(const Reading& reading, const Wanted& wanted) const {
+  return wanted.matches(reading.name, file_[reading.entry].second);
+}
+
+bool FileEntries::share_entries(const Convention& a, const Convention& b, const Wanted& wanted) {
+  const auto is_of = [&](const Reading& reading, const Convention& convention) {
+    return Convention(reading.layout, reading.prefix) == convention && is_match(reading, wanted);
+  };
+  std::unordered_set<size_t> entries;
+  for (const auto& reading : readings()) {
+    if (is_of(reading, a)) entries.insert(reading.entry);
+  }
+  return std::any_of(readings().begin(), readings().end(),
+                     [&](const Reading& reading) { return is_of(reading, b) && entries.contains(reading.entry); });
 }
 
 NamedTensors with_names(const EntryFit& fit, const NamedTensors& file, std::vector<std::string>* left_aside) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/models/state_dict.h"
@@ -50,7 +51,14 @@ class FileEntries {
     std::string name;
   };
 
+  class Wanted;
+  /// A layout and the prefix in front of its names.
+  using Convention = std::pair<size_t, std::string_view>;
+
   const std::vector<Reading>& readings();
+  bool is_match(const Reading& reading, const Wanted& wanted) const;
+  /// Whether an entry belongs to the network under both: some layouts read it with and without a prefix.
+  bool share_entries(const Convention& a, const Convention& b, const Wanted& wanted);
 
   EntryShapes file_;
   std::optional<std::vector<Reading>> readings_;

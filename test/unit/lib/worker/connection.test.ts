@@ -87,7 +87,7 @@ describe("Connection", () => {
     const answer = call("exportStudent", "runs/first");
     expect(worker.received).to.have.lengthOf(1);
     expect(worker.received[0]).to.deep.include({ t: "q", m: "call",
-      a: [1, null, "exportStudent", ["runs/first", undefined, undefined], false] });
+      a: [1, null, "exportStudent", ["runs/first", undefined, undefined], []] });
     worker.answer({ r: "runs/first/student-last.safetensors" });
     expect(await answer).to.equal("runs/first/student-last.safetensors");
     expect(worker.kept).to.deep.equal([true, false]);
@@ -115,8 +115,8 @@ describe("Connection", () => {
   });
 
   it("ends a worker that sends an invalid message, and rejects what waits for it", async () => {
-    for (const message of [{ type: "gibberish" }, { t: "q", m: "constructor", a: [] }, { t: "q", m: "progress",
-      a: ["1", 2] }, { t: "s", i: 1, r: 2 }]) {
+    for (const message of [{ type: "gibberish" }, { t: "q", m: "constructor", a: [] }, { t: "q", m: "callback",
+      a: ["1", "onProgress", 2] }, { t: "s", i: 1, r: 2 }]) {
       const scripted = new Scripted();
       const other = new Connection(scripted, API_TABLE);
       const answer = other.functions()["listModels"]!() as Promise<unknown>;

@@ -44,8 +44,11 @@ describe("WorkerServer", () => {
   };
   const ask = async (target: number | null, name: string, ...args: unknown[]): Promise<Answer> => {
     const before = sent.length;
-    receive({ t: "q", m: "call", a: [1, target, name, args, false], i: "id" });
-    while (sent.length === before) await turn();
+    receive({ t: "q", m: "call", a: [1, target, name, args, []], i: "id" });
+    while (sent.length === before) {
+      if (invalid.length > 0) throw new Error(`the server takes no such message: ${invalid.join()}`);
+      await turn();
+    }
     return sent.at(-1)!;
   };
   const errorOf = async (...call: Parameters<typeof ask>) => {
@@ -105,7 +108,7 @@ describe("WorkerServer", () => {
       { type: "gibberish" },
       { t: "q", m: "constructor", a: [] },
       { t: "q", m: "end", a: [] },
-      { t: "q", m: "call", a: [1, "first", "item", [], false], i: "id" },
+      { t: "q", m: "call", a: [1, "first", "item", [], []], i: "id" },
       { t: "q", m: "create", a: [1, "Tensor", []] },
       { t: "q", m: "abort", a: [-1] },
       { t: "q", m: "close", a: [], extra: 1 },
