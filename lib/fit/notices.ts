@@ -48,7 +48,7 @@ function scheduleNotices({ training: { schedule }, length }: NoticePlan): Notice
   const late = milestones.filter((milestone) => milestone >= epochs - 1);
   const unreachedSteps = milestoneSteps.filter((step) => step >= steps);
   const falls = milestones.length + milestoneSteps.length - late.length - unreachedSteps.length;
-  // Nobody chose the milestones of the default where steps are given instead.
+  // Milestones of the default are not the user's choice where steps are given instead.
   const unreached = milestoneSteps.length > 0 && isDefault(milestones) ? [] : late;
   if (unreached.length + unreachedSteps.length === 0) return warmup;
   const [values, noun, fix, duration] = unreached.length > 0

@@ -14,7 +14,7 @@ const Value = z.unknown();
 
 /** Arguments of what a worker answers. Calls are numbered by the caller; a generator has the number of its call. */
 const REQUESTS = {
-  /** A method of the object with a handle, or a function if that is null; the names of the callbacks that the caller gave. */
+  /** A method of the object with a handle, or a function if that is null; names of the callbacks that it was given. */
   call: z.tuple([Id, Handle.nullable(), z.string(), Value, z.array(z.string())]),
   next: z.tuple([Id]),
   return: z.tuple([Id]),

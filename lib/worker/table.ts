@@ -10,7 +10,7 @@ export interface Row {
   readonly item?: z.ZodType;
   /** Whether the last argument is an options object with a `signal`. */
   readonly signal?: boolean;
-  /** That object's callbacks by name, with what each receives; absent unless it has any. */
+  /** That object's callbacks by name, with their arguments; absent unless it has any. */
   readonly callbacks?: Readonly<Record<string, z.ZodType>>;
   /** Whether nothing else uses the buffers of the result, so that they can be transferred. */
   readonly transfer?: boolean;
@@ -42,7 +42,7 @@ type Last<Args extends readonly unknown[]> = Required<Args> extends readonly [..
 
 type SignalOf<Options> = "signal" extends keyof Options ? { readonly signal: true } : { readonly signal?: never };
 
-/** What a callback receives; `never` for an option that is none. */
+/** The argument of a callback; `never` for an option that is none. */
 type ValueOfCallback<Option> = NonNullable<Option> extends infer Callback
   ? [Callback] extends [(value: infer Value) => void] ? Value : never
   : never;
