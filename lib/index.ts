@@ -48,7 +48,8 @@ export { parseRunConfig, readRunConfig, readRunConfigInput } from "./config/conf
 export { isDetectorName } from "./config/detector-defaults.js";
 export type { Aliases } from "./config/name-aliases.js";
 export { nearestName } from "./config/nearest-name.js";
-export { mergeSettings, type Settings } from "./config/merge-settings.js";
+export { mergeSettings } from "./config/merge-settings.js";
+export { type Settings } from "./config/settings.js";
 export { findPreset, listPresets, type PresetName } from "./config/presets/index.js";
 export { DetectionAnnotations, type AnnotationReport, type DetectionCategory, type DetectionImage,
   type ImageAnnotations } from "./datasets/detection/annotations.js";

@@ -1,4 +1,5 @@
-import { isSettings, mergeSettings, type Settings } from "./merge-settings.js";
+import { mergeSettings } from "./merge-settings.js";
+import { isSettings, type Settings } from "./settings.js";
 import { type DetectorSwitches, stagesOf } from "./schemas/detection/detector.js";
 
 /** Whether the name of a network is that of a detector: a kind, a backbone and a pyramid. */

@@ -1,7 +1,5 @@
+import { isSettings, type Settings } from "./settings.js";
 import { assertObject } from "./validation.js";
-
-/** Settings before validation: a JSON object. */
-export type Settings = Readonly<Record<string, unknown>>;
 
 /** Keys that identify an object: one with a different value replaces the object below instead of merging. */
 const IDENTITIES = ["kind", "name"] as const;
@@ -36,11 +34,4 @@ function mergeTwo(lower: Settings, upper: Settings): Settings {
 
 function hasOtherIdentity(lower: Settings, upper: Settings): boolean {
   return IDENTITIES.some((key) => upper[key] !== undefined && lower[key] !== undefined && upper[key] !== lower[key]);
-}
-
-/** Whether `value` is a plain object, of any realm: its prototype is the one that all objects of the realm have. */
-export function isSettings(value: unknown): value is Settings {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"));
 }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { isSettings } from "./merge-settings.js";
+import { isSettings } from "./settings.js";
 
 /** Levels of objects and arrays in which typed arrays are looked for. */
 const DEEPEST = 4;
@@ -28,7 +28,7 @@ export function parseNumbers<Output>(parse: (input: unknown) => z.ZodSafeParseRe
 }
 
 /** Of numbers, in any realm. */
-function isTypedArray(value: unknown): value is ArrayLike<number> {
+function isArrayOfNumbers(value: unknown): value is ArrayLike<number> {
   return ArrayBuffer.isView(value) && "length" in value &&
     typeof (value as unknown as ArrayLike<unknown>)[0] !== "bigint";
 }
@@ -38,13 +38,13 @@ function hasItems(value: unknown, { length }: Path): value is Readonly<Record<st
 }
 
 function holdsTypedArray(value: unknown, refused: (path: Path) => boolean, path: Path = []): boolean {
-  if (isTypedArray(value)) return refused(path);
+  if (isArrayOfNumbers(value)) return refused(path);
   return hasItems(value, path) &&
     Object.entries(value).some(([key, item]) => holdsTypedArray(item, refused, [...path, key]));
 }
 
 function withArrays(value: unknown, refused: (path: Path) => boolean, path: Path = []): unknown {
-  if (isTypedArray(value)) return refused(path) ? Array.from(value) : value;
+  if (isArrayOfNumbers(value)) return refused(path) ? Array.from(value) : value;
   if (!hasItems(value, path)) return value;
   const items = Object.entries(value).map(([key, item]) => [key, withArrays(item, refused, [...path, key])] as const);
   return Array.isArray(value) ? items.map(([, item]) => item) : Object.fromEntries(items);

@@ -1,6 +1,6 @@
 // The layer of settings that a preset puts below those of a run, study or `fit`.
 import { ReviewKdError } from "../errors.js";
-import { isSettings, type Settings } from "./merge-settings.js";
+import { isSettings, type Settings } from "./settings.js";
 import { findPreset } from "./presets/index.js";
 import type { StoredDataSource } from "./schemas/data.js";
 import type { Preset, PresetTraining } from "./schemas/preset.js";

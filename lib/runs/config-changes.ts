@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { isSettings } from "../config/merge-settings.js";
+import { isSettings } from "../config/settings.js";
 import type { Change } from "../config/schemas/fit-event.js";
 import { presetOptions } from "../config/schemas/run-config.js";
 import { StoredDataSource } from "../config/schemas/data.js";

@@ -1,6 +1,6 @@
 // Relative paths of a configuration: a run may be resumed from another directory than that in which it was started.
 import { isAbsolute, join } from "node:path";
-import { isSettings, type Settings } from "../config/merge-settings.js";
+import { isSettings, type Settings } from "../config/settings.js";
 import { ReviewKdError } from "../errors.js";
 import { exists, readText, tryParseJson } from "./directory-files.js";
 

@@ -12,7 +12,7 @@ import { exists } from "../runs/directory-files.js";
 import { locateFiles, withWorkingDirectory } from "../runs/working-directory.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
 import { withHome } from "../config/file-path.js";
-import type { Settings } from "../config/merge-settings.js";
+import type { Settings } from "../config/settings.js";
 import type { Evaluation } from "../config/schemas/epoch.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { CellResult, StudyConfig, StudyConfigInput, StudyEvent, StudyResult,

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { detectorRunDefaults, isDetectorName, withDetectorMethodDefaults } from "../config/detector-defaults.js";
 import { presetSettings } from "../config/preset-settings.js";
-import { isSettings, mergeSettings, type Settings } from "../config/merge-settings.js";
+import { mergeSettings } from "../config/merge-settings.js";
+import { isSettings, type Settings } from "../config/settings.js";
 import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
 import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
   type StudyKind } from "../config/schemas/study.js";

@@ -3,7 +3,7 @@
 import { types } from "node:util";
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { isSettings } from "../config/merge-settings.js";
+import { isSettings } from "../config/settings.js";
 import { assertAttached, isTypedArray, typedArrayName } from "../config/typed-arrays.js";
 import { parse } from "../config/validation.js";
 

@@ -69,6 +69,7 @@ const PICKLES: readonly (readonly [what: string, code: ErrorCode, content: Buffe
     "contiguous"],
   ["a storage of 2^60 elements", "FILE_CORRUPT", pickle(named({ elements: 2n ** 60n, shape: [2n ** 60n] }))],
   ["a storage whose bytes overflow", "FILE_CORRUPT", pickle(named({ elements: 2n ** 62n, shape: [2n ** 62n] }))],
+  ["a type that is a number", "FILE_CORRUPT", pickle(named({ dtype: long(-(2n ** 63n)) }))],
   ["a storage with two sizes", "FILE_CORRUPT",
     pickle(dict(text("a"), tensor(), text("b"), tensor({ elements: 2, shape: [2] })))],
 ];

@@ -45,17 +45,20 @@ export interface TensorParts {
   readonly strides?: readonly (number | bigint)[];
   /** The last element of the storage's persistent id: the view of the legacy layout. */
   readonly view?: Part;
+  /** The type of a tensor in an untyped storage, such as `global("torch", "int16")`. */
+  readonly dtype?: Part;
 }
 
 /** A tensor as torch.save writes it; by default three float32 in storage "0". */
 export function tensor(
-  { type = "FloatStorage", key = "0", elements = 3, offset = 0, shape = [3], strides = [1], view = "" }: TensorParts =
-    {},
+  { type = "FloatStorage", key = "0", elements = 3, offset = 0, shape = [3], strides = [1], view = "", dtype }:
+    TensorParts = {},
 ): Buffer {
   const storage = tuple(text("storage"), global("torch", type), text(key), text("cpu"), long(elements), view);
   return bytes(
-    global("torch._utils", "_rebuild_tensor_v2"),
-    tuple(storage, "Q", long(offset), tuple(...shape.map(long)), tuple(...strides.map(long)), 0x89, ORDERED_DICT),
+    global("torch._utils", dtype === undefined ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3"),
+    tuple(storage, "Q", long(offset), tuple(...shape.map(long)), tuple(...strides.map(long)), 0x89, ORDERED_DICT,
+      dtype ?? ""),
     "R",
   );
 }

@@ -110,8 +110,9 @@ Value indexed(Kind kind, size_t index) {
 
 /// The type encoded in a callable of a range.
 std::optional<ElementType> type_in(const Value& value, Callable first) {
+  if (value.kind != Kind::kCallable) return std::nullopt;
   const int64_t index = value.integer - static_cast<int64_t>(first);
-  if (value.kind != Kind::kCallable || index < 0 || index >= 100) return std::nullopt;
+  if (index < 0 || index >= 100) return std::nullopt;
   return static_cast<ElementType>(index);
 }
 

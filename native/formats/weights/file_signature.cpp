@@ -16,6 +16,7 @@ using namespace std::string_view_literals;
 struct Finding {
   std::string_view kind;
   std::string_view remedy;
+  ErrorCode code = ErrorCode::kFileUnsupported;
 };
 
 struct Signature {
@@ -157,11 +158,16 @@ std::optional<Finding> recognize(std::string_view head) {
   }
   if (is_zeros(head)) {
     return Finding{"only zeros at its beginning, as an interrupted copy or download leaves them",
-                   "Copy or download it again"};
+                   "Copy or download it again", ErrorCode::kFileCorrupt};
   }
   const std::string_view text = begin_of_text(head);
   if (!text.empty() && is_text(head)) return text_finding(text);
   return std::nullopt;
+}
+
+/// By its name, or as JSON that follows the eight bytes of its length.
+bool may_be_safetensors(const std::string& name, std::string_view head) {
+  return lower(name).ends_with(".safetensors") || (head.size() > 8 && head[8] == '{');
 }
 
 /// The first line of a text, for the message.
@@ -192,9 +198,9 @@ std::string in_hex(std::string_view head) {
 
 void refuse_other_file(const std::string& name, std::string_view head) {
   const auto finding = recognize(head);
-  if (!finding && lower(name).ends_with(".safetensors")) return;
+  if (!finding && may_be_safetensors(name, head)) return;
   const bool shows_text = finding && finding->kind.starts_with("a text");
-  fail(ErrorCode::kFileUnsupported, "invalid weight file ", name,
+  fail(finding ? finding->code : ErrorCode::kFileUnsupported, "invalid weight file ", name,
        ": expected .safetensors, a file of torch.save or a pickle of NumPy arrays, received ",
        finding ? std::string(finding->kind) : "a file of an unknown kind that begins with the bytes " + in_hex(head),
        shows_text ? first_line(head) : "", ". ", finding ? finding->remedy : kOther, ".");

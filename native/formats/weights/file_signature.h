@@ -11,7 +11,7 @@ constexpr size_t kSignatureBytes = 512;
 
 /// Throws FILE_UNSUPPORTED for a file that does not begin as weights do, with what its first bytes show it to be and the
 /// way out: a pointer of Git LFS, a web page, JSON or other text, HDF5, ONNX, a compressed file, a tar archive, an image
-/// and others, or an unknown kind. Returns if nothing is known of a file named .safetensors: it is damaged.
+/// and others, or an unknown kind. Throws FILE_CORRUPT for zeros. Returns if it may be a damaged .safetensors.
 void refuse_other_file(const std::string& name, std::string_view head);
 
 }  // namespace reviewkd

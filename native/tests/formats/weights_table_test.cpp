@@ -91,7 +91,6 @@ TEST(WeightsTable, TellsOtherFilesApartByTheirFirstBytes) {
       {padded("MATLAB 5.0 MAT-file, Platform: GLNXA64"), "MAT-file"},
       {padded(raw("\x82\xa6params\x81")), "MessagePack"},
       {padded(raw("\xde\0\x20\xa6params")), "MessagePack"},
-      {Bytes(600, '\0'), "download it again"},
       {tar("storages"), "weights_only=False"},
       {tar("model.pth"), "tar -xf"},
   };
@@ -100,6 +99,13 @@ TEST(WeightsTable, TellsOtherFilesApartByTheirFirstBytes) {
     EXPECT_STREQ(to_string(error.code()), "FILE_UNSUPPORTED") << says;
     EXPECT_NE(std::string(error.what()).find(says), std::string::npos) << error.what();
   }
+}
+
+TEST(WeightsTable, CallsDamagedWhatIsZerosOrMayBeSafetensors) {
+  const Error zeros = error_of([] { read(Bytes(600, '\0')); });
+  EXPECT_STREQ(to_string(zeros.code()), "FILE_CORRUPT");
+  EXPECT_NE(std::string(zeros.what()).find("Copy or download it again"), std::string::npos) << zeros.what();
+  EXPECT_EQ(code_of([] { read("\xff\xff\xff\xff\xff\xff\xff\x10{}" + Bytes(100, '\0')); }), "FILE_CORRUPT");
 }
 
 TEST(WeightsTable, RefusesElementsRepeatedFarBeyondTheFile) {

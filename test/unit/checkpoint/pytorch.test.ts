@@ -103,6 +103,14 @@ describe("reading files of PyTorch", () => {
     expect(valuesOf(state["part"]!)).to.deep.equal([2, 3]);
   });
 
+  it("reads a tensor whose type is not that of its storage", async () => {
+    const untyped = tensor({ type: "UntypedStorage", elements: 12, dtype: global("torch", "float32") });
+    const { state } = await readStateDict(
+      await written(archive(pickle(dict(text("weight"), untyped)), { 0: floats(1, 2, 3) })),
+    );
+    expect(valuesOf(state["weight"]!)).to.deep.equal([1, 2, 3]);
+  });
+
   it("detects bytes that changed after they were written", async () => {
     const values = floats(1, 2, 3);
     const good = archive(pickle(dict(text("weight"), tensor())), { 0: values });
