@@ -13,7 +13,7 @@ constexpr std::string_view kOptimizer = "optimizer.";
 constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
 constexpr std::string_view kStudent = "student.";
 /// Last parts of names: of torch.optim.swa_utils.AveragedModel, and of thop, which adds two to every layer.
-constexpr std::string_view kCounters[] = {"n_averaged", "total_ops", "total_params"};
+constexpr std::string_view kCounters[] = {"n_averaged", "total_ops", "total_params", "_extra_state"};
 
 bool begins_with(std::string_view name, std::string_view prefix) {
   return name.size() > prefix.size() && name.starts_with(prefix);

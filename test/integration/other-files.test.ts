@@ -112,6 +112,50 @@ describe("a file in place of weights names the Python that helps", function () {
   }
 });
 
+describe("weights in another form name the Python that makes them plain", function () {
+  this.timeout(180_000);
+
+  // `module` is the class layer, and `tensor` its weight if that is no attribute of the layer.
+  const MADE = {
+    "pruned": "torch.nn.utils.prune.identity(module, 'weight')",
+    "with weight_norm": "torch.nn.utils.weight_norm(module)",
+    "with spectral_norm": "torch.nn.utils.spectral_norm(module).eval()",
+    "with weight_norm as a parametrization": "torch.nn.utils.parametrizations.weight_norm(module)",
+    "sparse": "tensor = module.weight.detach().to_sparse()",
+    "sparse by rows": "tensor = module.weight.detach().to_sparse_csr()",
+    "quantized": "tensor = torch.quantize_per_tensor(module.weight.detach(), 0.01, 0, torch.qint8)",
+  } as const;
+  for (const [what, change] of Object.entries(MADE)) {
+    it(what, async function () {
+      const python = await pythonWithTorch("torch");
+      if (python === undefined) {
+        console.warn("      no Python with torch found (set REVIEWKD_TEST_PYTHON)");
+        this.skip();
+      }
+      const made = (remedy: string): string =>
+        [
+          "import torch, torch.nn.utils.prune",
+          "state = torch.load('weights.pth')",
+          "module = torch.nn.Linear(64, 3)",
+          "module.load_state_dict({name: state.pop('fc.' + name) for name in ('weight', 'bias')})",
+          "tensor = None",
+          change,
+          remedy,
+          "layer = module.state_dict()",
+          "if tensor is not None: layer['weight'] = tensor",
+          "torch.save(dict(state, **{'fc.' + name: value for name, value in layer.items()}), 'made.pth')",
+        ].join("\n");
+      const path = join(folder, "made.pth");
+      await run(python, ["-c", made("")], { cwd: folder });
+      const refused = await createModel("resnet8", { numClasses: 3, weights: path }).then(() => "", String);
+      const [, remedy = ""] = /In Python, (?:call )?(\S.*?\))(?: or .*)? (?:for each|converts)/.exec(refused) ?? [];
+      expect(remedy, refused).not.to.equal("");
+      await run(python, ["-c", made(remedy.startsWith("tensor") ? `tensor = ${remedy}` : remedy)], { cwd: folder });
+      await expectWeights(path);
+    });
+  }
+});
+
 describe("a path in place of weights", () => {
   it("may be a folder of the same name as a file", async () => {
     await mkdir(join(folder, "net.safetensors"));

@@ -39,6 +39,13 @@ void refuse_difference(const std::string& path, const EntryFit& fit) {
        ". `strict: false` loads them as a beginning for training.");
 }
 
+/// What turns a tensor of this type into one that is read.
+std::string_view conversion_of(std::string_view type) {
+  if (type.find("qtensor") != std::string_view::npos) return "tensor.dequantize()";
+  if (type.find("sparse") != std::string_view::npos) return "tensor.to_dense()";
+  return "tensor.float() or array.astype(\"float32\")";
+}
+
 /// Refuses an entry of the network that the file has and that cannot be read.
 void refuse_unread(const NamedTensors& target, const WeightsFile& file, const EntryFit& fit, const std::string& path) {
   std::unordered_set<std::string> wanted;
@@ -47,7 +54,7 @@ void refuse_unread(const NamedTensors& target, const WeightsFile& file, const En
     if (!is_entry || !name.starts_with(fit.prefix) || !wanted.contains(name.substr(fit.prefix.size()))) continue;
     fail(ErrorCode::kFileUnsupported, "invalid entry ", name, " in ", path,
          ": expected floating point numbers, signed integers up to 64 bits, bytes or booleans, received ", type,
-         ". In Python, tensor.float() or array.astype(\"float32\") converts it.");
+         ". In Python, ", conversion_of(type), " converts it.");
   }
 }
 

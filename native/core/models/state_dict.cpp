@@ -81,6 +81,33 @@ std::optional<std::pair<int64_t, int64_t>> other_classes(const StateDifferences&
   return classes;
 }
 
+/// How PyTorch computes a weight from others: the entry that the file has for `name`, and the call that ends it.
+struct Reparametrization {
+  std::string entry;
+  std::string removal;
+};
+
+std::optional<Reparametrization> reparametrization(const StateDifferences& differences) {
+  for (const auto& name : differences.missing) {
+    const size_t begin = name.rfind('.') + 1;
+    const std::string leaf = name.substr(begin);
+    const std::string original = name.substr(0, begin) + "parametrizations." + leaf + ".original";
+    const std::string plain = "torch.nn.utils.parametrize.remove_parametrizations(module, \"" + leaf + "\")";
+    const Reparametrization known[] = {
+        {name + "_mask", "torch.nn.utils.prune.remove(module, \"" + leaf + "\")"},
+        {name + "_g", "torch.nn.utils.remove_weight_norm(module)"},
+        {name + "_u", "torch.nn.utils.remove_spectral_norm(module)"},
+        {original, plain},
+        {original + "0", plain},
+    };
+    for (const auto& kind : known) {
+      const auto& others = differences.unexpected;
+      if (std::find(others.begin(), others.end(), kind.entry) != others.end()) return kind;
+    }
+  }
+  return std::nullopt;
+}
+
 void require_agreement(const LoadReport& report, const std::string& what) {
   const std::string differences = differences_of(report);
   if (differences.empty()) return;
@@ -89,10 +116,15 @@ void require_agreement(const LoadReport& report, const std::string& what) {
          " classes, received those for ", classes->second, ": ", differences,
          ". Use them with as many classes. `strict: false` loads all but the class layer.");
   }
+  if (const auto found = reparametrization(report)) {
+    fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected plain weights, received some with ", found->entry,
+         ", from which PyTorch computes them: ", differences, ". In Python, call ", found->removal,
+         " for each such module before torch.save.");
+  }
   fail(ErrorCode::kStateDictMismatch, "invalid ", what,
        ": expected this network's entries, received others: ", differences,
-       ". The weights belong to another network; `reviewkd inspect` names the one that fits. `strict: false` loads the "
-       "matching entries.");
+       ". The weights may belong to another network; `reviewkd inspect` names the one that fits best. `strict: false` "
+       "loads the matching entries.");
 }
 
 [[noreturn]] void fail_without_match(const LoadReport& report, const std::string& what) {

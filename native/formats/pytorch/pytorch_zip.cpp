@@ -40,6 +40,14 @@ template <typename... Parts>
            "a program of torch.export. In Python, torch.save(torch.export.load(\"program.pt2\").state_dict, "
            "\"weights.pt\") writes its weights.");
   }
+  const auto is_version = [](std::string_view name) {
+    return name.ends_with("/version") || name.ends_with("/.format_version");
+  };
+  if (any_name(records, is_version)) {
+    fail(ErrorCode::kFileCorrupt, "invalid archive ", source.name(),
+         ": expected a pickle and its tensors, received one of torch.save without them, as a torch.save that fails "
+         "leaves it. Save it again.");
+  }
   refuse(source, "another ZIP archive", records.empty() ? "" : " with ", records.empty() ? "" : records[0].name,
          ". Unpack it first, and pass the file of weights in it.");
 }

@@ -76,6 +76,7 @@ const HostileFile kHostile[] = {
     {"an_archive_of_something_else", read_zip, zip({{"letter.txt", "dear reader"}}), "FILE_UNSUPPORTED",
      "another ZIP archive with letter.txt"},
     {"an_empty_archive", read_zip, zip({}), "FILE_UNSUPPORTED", "another ZIP archive"},
+    {"an_archive_of_a_failed_save", read_zip, zip({{"a/version", "3\n"}}), "FILE_CORRUPT", "Save it again"},
     {"an_archive_of_numpy", read_zip, zip({{"conv1.npy", "values"}}), "FILE_UNSUPPORTED", "numpy.load"},
     {"an_archive_of_keras", read_zip, zip({{"config.json", "{}"}, {"model.weights.h5", "values"}}), "FILE_UNSUPPORTED",
      "Keras"},

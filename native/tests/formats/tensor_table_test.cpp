@@ -73,6 +73,9 @@ TEST(TensorTable, LeavesTheCountersOfOtherToolsAside) {
   keep_network(counted);
   EXPECT_EQ(names_of(counted), (Names{"a.weight"}));
   EXPECT_EQ(counted.selection.counters, (Names{"a.total_ops", "a.total_params", "total_ops"}));
+  auto extra = table_of({"a.weight", "a._extra_state"});
+  keep_network(extra);
+  EXPECT_EQ(extra.selection.counters, (Names{"a._extra_state"}));
   auto alone = table_of({"total_ops"});
   keep_network(alone);
   EXPECT_EQ(names_of(alone), (Names{"total_ops"}));

@@ -67,7 +67,22 @@ describe("loadStateDict", () => {
     const message = await expectRefused(await deeper.stateDict(), true);
     const names = ["layer1.1.conv1.weight", "layer1.1.bn1.weight", "layer1.1.bn1.bias"];
     expect(message).to.contain(`unexpected: ${names.join(", ")}, and 33 more`); // 3 blocks of 12 entries
-    expect(message).to.contain("The weights belong to another network");
+    expect(message).to.contain("The weights may belong to another network");
+  });
+
+  it("names the call of PyTorch that turns stored parts into a weight", async () => {
+    const { "conv1.weight": weight, ...others } = full;
+    const stored: readonly (readonly [entries: readonly string[], call: string])[] = [
+      [["conv1.weight_orig", "conv1.weight_mask"], 'torch.nn.utils.prune.remove(module, "weight")'],
+      [["conv1.weight_g", "conv1.weight_v"], "torch.nn.utils.remove_weight_norm(module)"],
+      [["conv1.weight_orig", "conv1.weight_u", "conv1.weight_v"], "torch.nn.utils.remove_spectral_norm(module)"],
+      [["conv1.parametrizations.weight.original0", "conv1.parametrizations.weight.original1"],
+        'torch.nn.utils.parametrize.remove_parametrizations(module, "weight")'],
+    ];
+    for (const [entries, call] of stored) {
+      const parts = Object.fromEntries(entries.map((name) => [name, weight!]));
+      expect(await expectRefused({ ...others, ...parts }, true)).to.contain(`call ${call} for each`);
+    }
   });
 
   it("names entries with different shapes", async () => {
