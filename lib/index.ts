@@ -37,6 +37,7 @@ export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibT
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
 export { fit } from "./runs/fit.js";
+export { endProcess } from "./native.js";
 export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";
 export type { FitOptions } from "./fit/plan.js";
 export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";

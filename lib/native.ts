@@ -1,4 +1,5 @@
 /** The addon, loaded on first use so that help and validation work without it; `install/` locates and loads it. */
+import { isMainThread } from "node:worker_threads";
 import { atCall, ReviewKdError } from "./errors.js";
 import { findCudaPlugin } from "./install/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
@@ -286,7 +287,7 @@ export interface NativeFileLock extends Disposable {
 export interface Addon {
   /** The class of errors, and the function that each promise of native work passes through. */
   setErrorClass(errorClass: typeof ReviewKdError, follow?: typeof atCall): void;
-  shutDown(): void;
+  shutDown(exitCode: number | undefined): void;
   /** Registers a CUDA plugin that is loaded before the first use of a CUDA device. */
   offerCudaPlugin(path: string): void;
   systemInfo(): Promise<Pick<SystemInfo, "libtorch" | "cuda" | "threads" | "threadsFrom"> & { capability: string }>;
@@ -353,6 +354,27 @@ export function addon(): Addon {
   return theAddon().module as Addon;
 }
 
+/** Whether this process ends without waiting for native work. */
+let isEndingNow = false;
+
+/**
+ * Ends this process as `process.exit` does, but does not wait for native work that takes longer than half a second: for
+ * a second Ctrl-C. Files are written under other names first, so none is left half written. In a worker thread, it is
+ * `process.exit`.
+ *
+ * @example
+ * ```ts
+ * process.once("SIGINT", () => {
+ *   controller.abort();
+ *   process.once("SIGINT", () => endProcess(130));
+ * });
+ * ```
+ */
+export function endProcess(exitCode: number): never {
+  isEndingNow = isMainThread;
+  process.exit(exitCode);
+}
+
 /** Path of the addon that this thread uses. */
 export function addonPath(): string {
   return theAddon().path;
@@ -366,8 +388,8 @@ function theAddon(): LoadedAddon {
   const plugin = findCudaPlugin();
   if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() skips native cleanup hooks; a running step must end before libtorch is unloaded.
-  process.once("exit", () => {
-    module.shutDown();
+  process.once("exit", (exitCode) => {
+    module.shutDown(isEndingNow ? exitCode : undefined);
   });
   loaded = found;
   return loaded;

@@ -1,4 +1,4 @@
-import { isHangUpIgnored } from "../index.js";
+import { endProcess, isHangUpIgnored } from "../index.js";
 import { EXIT } from "./errors.js";
 
 /** Ctrl-C, the request to end, and a terminal or connection that is closed. On Windows, the last is a closed window. */
@@ -31,7 +31,7 @@ export function listenForInterrupt(onFirst: () => void): Interrupt {
     if (name === "SIGHUP") return;
     const now = performance.now();
     if (firstAt === undefined) firstAt = now;
-    else if (!underNpm || now - firstAt > NPM_ECHO_MS) process.exit(EXIT.interrupted);
+    else if (!underNpm || now - firstAt > NPM_ECHO_MS) endProcess(EXIT.interrupted);
   };
 
   const signals = SIGNALS.filter((name) => name !== "SIGHUP" || !isHangUpIgnored());

@@ -135,6 +135,20 @@ describe("command line: interruption", () => {
     expect(jsonEvents(stdout).map(({ type }) => type)).to.not.include("interrupted");
   });
 
+  it("stops immediately on a second signal while data are drawn", async () => {
+    // Drawing them takes half a minute.
+    const running = start(["train", "--model", "resnet8", "--data", "synthetic:trainSamples=400000", "--run",
+      join(directory.path, "drawing")]);
+    await delay(3_000);
+    running.child.kill("SIGINT");
+    await delay(500);
+    const began = performance.now();
+    running.child.kill("SIGINT");
+    const { code, signal } = await running.finished;
+    expect({ code, signal }).to.deep.equal({ code: 130, signal: null });
+    expect(performance.now() - began).to.be.below(5_000);
+  });
+
   it("treats a key press under npm, which arrives twice, as one", async () => {
     const run = join(directory.path, "npm");
     const running = await startTraining(run, { npm_lifecycle_event: "npx" });

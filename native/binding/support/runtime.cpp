@@ -1,6 +1,7 @@
 #include "binding/support/runtime.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace reviewkd::binding {
 
@@ -42,7 +43,7 @@ Runtime::Runtime(Napi::Env env)
   env.AddCleanupHook([this] { shut_down(); });
 }
 
-void Runtime::shut_down() {
+void Runtime::stop_work() {
   for (const auto& flag : stop_flags_) {
     if (const auto alive = flag.lock()) alive->store(true);
   }
@@ -52,8 +53,26 @@ void Runtime::shut_down() {
   }
   threads_.push_back(background_);
   for (const auto& thread : threads_) thread->abandon();
+}
+
+void Runtime::shut_down() {
+  stop_work();
   for (const auto& thread : threads_) thread->join();  // at most one step each
   threads_.clear();
+}
+
+bool Runtime::shut_down_within(std::chrono::milliseconds patience) {
+  stop_work();
+  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto are_finished = [&] {
+    return std::all_of(threads_.begin(), threads_.end(), [](const auto& thread) { return thread->finished(); });
+  };
+  while (!are_finished()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  shut_down();
+  return true;
 }
 
 std::shared_ptr<WorkerThread> Runtime::new_thread() {

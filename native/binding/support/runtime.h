@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -88,7 +89,13 @@ class Runtime {
   /// Stops running work within a step and waits for it; later results are dropped. Idempotent.
   void shut_down();
 
+  /// As `shut_down`, but waits no longer than `patience`. False if work is still running.
+  bool shut_down_within(std::chrono::milliseconds patience);
+
  private:
+  /// Asks running work to stop.
+  void stop_work();
+
   std::shared_ptr<Completions> completions_;
   std::shared_ptr<WorkerThread> background_;
   std::vector<std::shared_ptr<WorkerThread>> threads_;
