@@ -1,4 +1,22 @@
-import { inspectWeights, ReviewKdError, type WeightsChoice } from "../index.js";
+import { inspectWeights, listDetectors, listModels, ReviewKdError, type ArchitectureMatch,
+  type WeightsChoice } from "../index.js";
+import { printable } from "./display/format.js";
+
+type Metadata = Readonly<Record<string, string>>;
+
+/** As `save_pretrained` names the files of a network that it divides. */
+const SHARD = /-\d{5}-of-\d{5}\.\w+$/;
+
+/** The network that a file's metadata name; `undefined` for names of other tools. */
+export function recordedName({ model }: Metadata): string | undefined {
+  if (model === undefined) return undefined;
+  return listModels().some(({ name }) => name === model) || listDetectors().includes(model) ? model : undefined;
+}
+
+/** The prefixes of a file with several networks, as --key takes them. */
+export function keysOf({ prefix, otherPrefixes }: ArchitectureMatch): string[] {
+  return [prefix, ...otherPrefixes].filter((each) => each !== "").map((each) => each.replace(/\.$/, ""));
+}
 
 /**
  * The name of the network whose weights a file has.
@@ -8,17 +26,29 @@ import { inspectWeights, ReviewKdError, type WeightsChoice } from "../index.js";
  * @param choice - of one of its state dicts.
  * @throws ReviewKdError `INVALID_ARGUMENT` if neither has it, with the name of the network that the file fits.
  */
-export async function networkName(weights: string, given: string | undefined,
-  metadata: Readonly<Record<string, string>>, choice: WeightsChoice = {}): Promise<string> {
-  const name = given ?? metadata["model"];
+export async function networkName(weights: string, given: string | undefined, metadata: Metadata,
+  choice: WeightsChoice = {}): Promise<string> {
+  const name = given ?? recordedName(metadata);
   if (name !== undefined) return name;
   const { fit } = await inspectWeights(weights, choice);
+  assertSingle(weights, fit);
   if (fit !== null && fit.matching === fit.entries) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${weights}" does not name its network. Pass --model ${fit.name}, which it fits.`);
   }
   const nearest = fit === null ? ""
     : ` The nearest, ${fit.name}, has ${fit.matching} of its ${fit.entries} entries in it.`;
+  const remedy = SHARD.test(weights)
+    ? "It is one of several files with parts of a network: pass their index, such as model.safetensors.index.json."
+    : "Pass the weights of a network that is listed there, or --model NAME.";
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `missing --model: "${weights}" does not name its network, and fits none of \`reviewkd models\`.${nearest} Pass the weights of a network that is listed there, or --model NAME.`);
+    `missing --model: "${weights}" does not name its network, and fits none of \`reviewkd models\`.${nearest} ${remedy}`);
+}
+
+/** @throws ReviewKdError `INVALID_ARGUMENT` for a file with several networks, none of which was chosen. */
+export function assertSingle(weights: string, fit: ArchitectureMatch | null): void {
+  if (fit === null || fit.otherPrefixes.length === 0) return;
+  const keys = keysOf(fit);
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `missing --key: "${weights}" has several networks. Choose one with --key ${keys.map(printable).join(" or --key ")}.`, { valid: keys });
 }

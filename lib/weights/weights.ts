@@ -41,7 +41,8 @@ async function inspect(path: string, options: WeightsChoice): Promise<WeightsIns
   if (match === null) return { ...info, fit: null };
   const { names, ...fit } = match;
   // A network that shares a few names with the file gives it no other names; of several, none is meant.
-  if ((fit.prefix === "" && fit.layout === "") || fit.otherPrefixes.length > 0) return { ...info, fit };
+  const isPlain = fit.prefix === "" && fit.layout === "" && !names.includes(null);
+  if (isPlain || fit.otherPrefixes.length > 0) return { ...info, fit };
   const own = info.tensors.flatMap((tensor, index) => {
     const name = names[index];
     return name === null || name === undefined ? [] : [{ ...tensor, name }];

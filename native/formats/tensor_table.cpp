@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_set>
 
 #include "core/base/error.h"
 
@@ -11,6 +12,8 @@ namespace {
 constexpr std::string_view kOptimizer = "optimizer.";
 /// Of data-parallel training, torch.compile, and a network within PyTorch Lightning's or another module.
 constexpr std::string_view kWrappers[] = {"module.", "_orig_mod.", "model."};
+/// Of parts that were compiled, sharded or recomputed on their own: anywhere in a name.
+constexpr std::string_view kInnerWrappers[] = {"_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."};
 constexpr std::string_view kStudent = "student.";
 /// Last parts of names: of torch.optim.swa_utils.AveragedModel, and of thop, which adds two to every layer.
 constexpr std::string_view kCounters[] = {"n_averaged", "total_ops", "total_params", "_extra_state"};
@@ -52,6 +55,34 @@ void leave_counters_aside(TensorTable& table) {
 void take_off(TensorTable& table, std::string_view prefix) {
   each_name(table, [&](std::string& name) { name.erase(0, prefix.size()); });
   table.selection.prefixes.emplace_back(prefix);
+}
+
+/// Takes wrappers of parts of the network off, unless two names would be one.
+void unwrap_parts(TensorTable& table) {
+  const auto bare = [](std::string name, std::string_view wrapper) {
+    for (size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {
+      if (at > 0 && name[at - 1] != '.') {
+        ++at;
+      } else {
+        name.erase(at, wrapper.size());
+      }
+    }
+    return name;
+  };
+  for (const std::string_view wrapper : kInnerWrappers) {
+    bool is_there = false;
+    each_name(table, [&](const std::string& name) { is_there = is_there || name.find(wrapper) != std::string::npos; });
+    if (!is_there) continue;
+    std::unordered_set<std::string> names;
+    size_t count = 0;
+    each_name(table, [&](const std::string& name) {
+      ++count;
+      names.insert(bare(name, wrapper));
+    });
+    if (names.size() != count) continue;
+    each_name(table, [&](std::string& name) { name = bare(std::move(name), wrapper); });
+    table.selection.prefixes.emplace_back(wrapper);
+  }
 }
 
 std::vector<std::string> names_of_entries(const TensorTable& table) {
@@ -126,6 +157,7 @@ void keep_network(TensorTable& table) {
     take_off(table, kStudent);
     unwrap();
   }
+  unwrap_parts(table);
 }
 
 std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key) {

@@ -71,6 +71,7 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 
 /// Keeps one network of a table and removes the prefixes of its names: "module." of data-parallel training,
 /// "_orig_mod." of torch.compile, "model." of PyTorch Lightning, "student." of a distiller, whose teacher is skipped.
+/// What torch.compile, sharding and checkpointing put around a part of the network is removed within names as well.
 /// Optimizer state is skipped, too, and the counters of weight averaging (`n_averaged`) and of tools that count
 /// operations (`total_ops`, `total_params`), and what modules keep in addition (`_extra_state`).
 void keep_network(TensorTable& table);

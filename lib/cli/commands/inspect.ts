@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { inspectWeights, type ArchitectureMatch, type DetectorFileInfo, type WeightsInspection } from "../../index.js";
 import { formatCount, formatPercent, printable } from "../display/format.js";
+import { keysOf } from "../network-name.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { unreadText } from "../display/inspection.js";
 import { shortList } from "../display/short-list.js";
@@ -67,7 +68,7 @@ function summaryTable(file: string,
       : [["matching entries",
         `${fit.matching} of ${fit.entries} (${formatPercent((100 * fit.matching) / fit.entries)} %)`]]),
     ...(fit === null || fit.otherPrefixes.length === 0 ? []
-      : [["several networks", `choose one with --key: ${keysOf(fit).join(", ")}`]]),
+      : [["several networks", `choose one with --key: ${keysOf(fit).map(plain).join(", ")}`]]),
     ...(fit === null || fit.layout === "" ? [] : [["names in the file", fit.layout]]),
     ...(fit === null || fit.difference === "" ? [] : [["computes otherwise", wrapped(fit.difference)]]),
     ...(detector === null ? []
@@ -76,11 +77,6 @@ function summaryTable(file: string,
           : [["epsilon of frozen norms", String(detector.switches.normEps)]])]),
     ...Object.entries(metadata).map(([key, value]) => [plain(key), wrapped(plain(value))]),
   ]);
-}
-
-/** The prefixes without their dots, as --key takes them. */
-function keysOf({ prefix, otherPrefixes }: ArchitectureMatch): string[] {
-  return [prefix, ...otherPrefixes].filter((each) => each !== "").map((each) => plain(each.replace(/\.$/, "")));
 }
 
 /** Makes untrusted text from a file safe to print: removes control characters and limits its length. */

@@ -7,7 +7,7 @@ import { showLoadReport } from "../display/load-report.js";
 import type { Output } from "../display/output.js";
 import { PredictReporter } from "../display/predict-reporter.js";
 import { listenForInterrupt } from "../interrupt.js";
-import { networkName } from "../network-name.js";
+import { assertSingle, networkName, recordedName } from "../network-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { readClassNames } from "../options/class-names.js";
 import { omitUndefined } from "../options/omit-undefined.js";
@@ -122,7 +122,9 @@ async function openClassifier(weights: string, { model: given, key, strict, devi
   const inspection = await inspectWeights(weights, choice);
   const { fit, detector, metadata } = inspection;
   const isWhole = fit !== null && fit.matching === fit.entries;
-  const name = given ?? metadata["model"] ?? (isWhole ? fit.name : await networkName(weights, given, metadata, choice));
+  const recorded = given ?? recordedName(metadata);
+  if (recorded === undefined) assertSingle(weights, fit);
+  const name = recorded ?? (isWhole ? fit.name : await networkName(weights, given, metadata, choice));
   if (detector !== null || isDetectorName(name)) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid weights: expected those of a classifier, received those of a detector in ${weights}. Find objects with \`reviewkd detect IMAGE --weights FILE\`.`);

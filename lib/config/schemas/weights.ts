@@ -170,7 +170,7 @@ export const ArchitectureMatch = z.strictObject({
   layout: z.string(),
   /** Why other outputs come from the same weights there, so that only `strict: false` loads them; or empty. */
   difference: z.string(),
-  /** Other prefixes under which the file has a network of this kind: a key chooses one. */
+  /** Other prefixes under which the file has a network, too: a key chooses one. */
   otherPrefixes: z.array(z.string()),
 });
 export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;

@@ -1,5 +1,6 @@
 #include "core/checkpoint/architecture_match.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -9,6 +10,7 @@
 #include "core/models/backbones/registry.h"
 #include "core/models/detection/detector_file.h"
 #include "core/models/detection/registry.h"
+#include "core/models/detection/weights/detector_weights.h"
 
 namespace reviewkd {
 namespace {
@@ -91,16 +93,39 @@ std::optional<EntryShapes> by_own_names(const EntryShapes& file, DetectorKind ki
   return std::nullopt;
 }
 
-void keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch fit, size_t entries_of_file) {
-  if (fit.matching == 0) return;
-  if (best && best->similarity(entries_of_file) >= fit.similarity(entries_of_file)) return;
-  best = std::move(fit);
+/// A detector's entries, whatever stands in front of them.
+EntryFit fit_of_wrapper(const EntryShapes& file) {
+  EntryFit fit;
+  const auto wrappers = wrappers_of(file);
+  fit.prefix = wrappers.empty() ? "" : wrappers[0];
+  if (wrappers.size() > 1) fit.other_prefixes.assign(wrappers.begin() + 1, wrappers.end());
+  for (const auto& [name, shape] : file) {
+    fit.names.push_back(name.starts_with(fit.prefix) ? std::optional(name.substr(fit.prefix.size())) : std::nullopt);
+  }
+  return fit;
+}
+
+void keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch match) {
+  if (match.matching == 0 || (best && best->similarity() >= match.similarity())) return;
+  best = std::move(match);
+}
+
+/// As alike as a network and a larger one of its family never are.
+constexpr double kAlike = 0.9;
+
+/// Adds the prefixes of networks that the file has as well as `best`.
+void add_other_networks(ArchitectureMatch& best, const std::vector<std::string>& prefixes) {
+  auto& others = best.fit.other_prefixes;
+  for (const auto& prefix : prefixes) {
+    if (prefix != best.fit.prefix && std::find(others.begin(), others.end(), prefix) == others.end())
+      others.push_back(prefix);
+  }
 }
 
 }  // namespace
 
-double ArchitectureMatch::similarity(size_t entries_of_file) const {
-  return 2.0 * static_cast<double>(matching) / static_cast<double>(entries + entries_of_file);
+double ArchitectureMatch::similarity() const {
+  return 2.0 * static_cast<double>(matching) / static_cast<double>(entries + given);
 }
 
 EntryShapes shapes_of(const TensorTable& table) {
@@ -118,7 +143,7 @@ EntryShapes shapes_of(const torch::nn::Module& module) {
 ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, const EntryShapes& network,
                                const EntryShapes& file) {
   const Given given = given_by(file);
-  ArchitectureMatch fit{name, num_classes, 0, network.size(), {}, {}};
+  ArchitectureMatch fit{name, num_classes, 0, network.size(), {}, file.size(), {}};
   std::unordered_set<std::string> wanted;
   for (const auto& [entry, shape] : network) {
     wanted.insert(entry);
@@ -141,6 +166,7 @@ ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, con
 
 std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
   std::optional<ArchitectureMatch> best;
+  std::vector<std::string> prefixes;
   for (const auto& entry : model_registry()) {
     const RegistryShapes& registered = registry_shapes(entry);
     EntryFit fit = file.fit(registered.shapes);
@@ -148,8 +174,10 @@ std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
     const auto [shapes, num_classes] = expectation_of(registered, entry.published_classes, given_by(own));
     ArchitectureMatch match = match_shapes(entry.name, num_classes, shapes, own);
     match.fit = std::move(fit);
-    keep_better(best, std::move(match), own.size());
+    if (match.similarity() >= kAlike && !match.fit.prefix.empty()) prefixes.push_back(match.fit.prefix);
+    keep_better(best, std::move(match));
   }
+  if (best && best->similarity() >= kAlike) add_other_networks(*best, prefixes);
   return best;
 }
 
@@ -161,8 +189,9 @@ std::optional<ArchitectureMatch> identify_detector(const EntryShapes& file, cons
   for (const std::string& name : own ? detection::detector_names() : std::vector<std::string>{}) {
     if (detection::parse_detector_name(name).kind != *kind) continue;
     const detection::Detector detector = detection::build_detector(name, options);
-    keep_better(best, match_shapes(name, detector->num_classes(), shapes_of(*detector), *own), own->size());
+    keep_better(best, match_shapes(name, detector->num_classes(), shapes_of(*detector), *own));
   }
+  if (best) best->fit = fit_of_wrapper(file);
   return best;
 }
 

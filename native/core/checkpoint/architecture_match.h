@@ -20,11 +20,13 @@ struct ArchitectureMatch {
   /// Number of entries of the network, without counters of norms that the file lacks.
   size_t entries;
   StateDifferences differences;
-  /// How the file's entries are named; of a classifier.
+  /// Number of the file's entries that may be the network's: under its prefix.
+  size_t given;
+  /// How the file's entries are named. Its other prefixes are also those of other networks that the file has as well.
   EntryFit fit;
 
-  /// The Dice coefficient of the entries of the network and of a file with this number of them.
-  double similarity(size_t entries_of_file) const;
+  /// The Dice coefficient of the entries of the network and of the file.
+  double similarity() const;
 };
 
 EntryShapes shapes_of(const TensorTable& table);

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/checkpoint/architecture_match.h"
 #include "core/models/detection/detector_file.h"
+#include "core/models/detection/weights/detector_weights.h"
 
 namespace reviewkd {
 namespace {
@@ -16,20 +17,23 @@ EntryShapes shapes_of(const NamedTensors& tensors) {
   return shapes;
 }
 
-void refuse_several(const std::string& path, const EntryFit& fit) {
-  if (fit.other_prefixes.empty()) return;
+/// Refuses a file with networks under more than one prefix.
+void refuse_several(const std::string& path, const std::vector<std::string>& prefixes) {
+  if (prefixes.size() < 2) return;
   std::vector<std::string> keys;
-  const auto add = [&](const std::string& prefix) {
+  for (const auto& prefix : prefixes) {
     if (!prefix.empty()) keys.push_back(prefix.substr(0, prefix.size() - 1));
-  };
-  add(fit.prefix);
-  for (const auto& prefix : fit.other_prefixes) add(prefix);
+  }
   throw Error(ErrorCode::kFileUnsupported,
-              "invalid weight file " + path +
-                  ": expected one network of this kind, received several, whose names "
-                  "begin with " +
+              "invalid weight file " + path + ": expected one network, received several, whose names begin with " +
                   joined(keys) + ". Choose one with `key`.",
               keys);
+}
+
+void refuse_several(const std::string& path, const EntryFit& fit) {
+  std::vector<std::string> prefixes = fit.other_prefixes;
+  prefixes.insert(prefixes.begin(), fit.prefix);
+  refuse_several(path, prefixes);
 }
 
 void refuse_difference(const std::string& path, const EntryFit& fit) {
@@ -58,6 +62,18 @@ void refuse_unread(const NamedTensors& target, const WeightsFile& file, const En
   }
 }
 
+/// Takes off what stands in front of a detector's names.
+void take_detector(WeightsFile& file, const std::string& path) {
+  const auto wrappers = wrappers_of(shapes_of(file.tensors));
+  refuse_several(path, wrappers);
+  if (wrappers.empty() || wrappers[0].empty()) return;
+  file.selection.prefixes.push_back(wrappers[0]);
+  for (const auto& [name, tensor] : file.tensors) {
+    if (!name.starts_with(wrappers[0])) file.selection.counters.push_back(name);
+  }
+  file.tensors = without_wrapper(file.tensors);
+}
+
 }  // namespace
 
 LoadReport load_weights(const NamedTensors& target, const WeightsFile& file, const std::string& path, bool strict) {
@@ -79,7 +95,10 @@ LoadReport load_weights(const NamedTensors& target, const WeightsFile& file, con
 WeightsFile read_network_weights(const WeightsPath& path, const std::string& key) {
   WeightsFile file = read_weights(path, {.key = key, .network = true});
   FileEntries entries(shapes_of(file.tensors));
-  if (detection::describe_file(entries.shapes()).kind) return file;
+  if (detection::describe_file(entries.shapes()).kind) {
+    take_detector(file, path.name);
+    return file;
+  }
   const auto match = identify_model(entries);
   if (!match || 2 * match->matching < match->entries) return file;
   refuse_several(path.name, match->fit);

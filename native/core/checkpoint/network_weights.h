@@ -16,7 +16,8 @@ namespace reviewkd {
 LoadReport load_weights(const NamedTensors& target, const WeightsFile& file, const std::string& path, bool strict);
 
 /// Tensors of a file under the names of the registry's network that fits best, without those that belong to none; as
-/// they are, if none fits. Throws FILE_UNSUPPORTED if there are several of that network.
+/// they are, if none fits. Of detectors, without what stands in front of the names. Throws FILE_UNSUPPORTED if several
+/// networks or detectors fit.
 WeightsFile read_network_weights(const WeightsPath& path, const std::string& key);
 
 }  // namespace reviewkd

@@ -21,31 +21,37 @@ bool agree(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   return a.size() == b.size() && (a.empty() || std::equal(a.begin() + 1, a.end(), b.begin() + 1));
 }
 
-/// Of the readings with the same convention.
-struct Count {
-  size_t matching = 0;
-  size_t entries = 0;
-};
-using Counts = std::map<std::pair<size_t, std::string_view>, Count>;
-
-/// The Dice coefficient of a network's entries and those under a prefix.
-double similarity(const Count& count, size_t network) {
-  return 2.0 * static_cast<double>(count.matching) / static_cast<double>(network + count.entries);
-}
-
-/// The convention of names with most of a network's entries, more than `plain` and at least half of them; nullptr without one.
-const Counts::value_type* best_of(const Counts& counts, size_t plain, size_t network) {
-  const Counts::value_type* best = nullptr;
-  const auto rank = [&](const Count& count) { return std::tuple(count.matching, similarity(count, network)); };
+/// The convention of names with most of a network's entries, more than `plain` and at least half of them; nullptr
+/// without one.
+template <typename Counts>
+const typename Counts::value_type* best_of(const Counts& counts, size_t plain, size_t network) {
+  const typename Counts::value_type* best = nullptr;
+  const auto rank = [&](const auto& count) { return std::tuple(count.matching, count.similarity(network)); };
   for (const auto& counted : counts) {
-    const Count& count = counted.second;
+    const auto& count = counted.second;
     if (count.matching <= plain || 2 * count.matching < network) continue;
     if (best == nullptr || rank(count) > rank(best->second)) best = &counted;
   }
   return best;
 }
 
+bool begins_with_any(std::string_view name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const std::string& prefix) { return name.starts_with(prefix); });
+}
+
 }  // namespace
+
+/// Of the readings with the same convention.
+struct FileEntries::Count {
+  size_t matching = 0;
+  size_t entries = 0;
+
+  /// The Dice coefficient of a network's entries and those under a prefix.
+  double similarity(size_t network) const {
+    return 2.0 * static_cast<double>(matching) / static_cast<double>(network + entries);
+  }
+};
 
 /// The entries of a network.
 class FileEntries::Wanted {
@@ -101,17 +107,14 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
 
   const auto plain = static_cast<size_t>(std::count_if(
       file_.begin(), file_.end(), [&](const auto& entry) { return wanted.matches(entry.first, entry.second); }));
-  Counts counts;
-  if (plain < wanted.count()) {
-    for (const auto& reading : readings()) {
-      Count& count = counts[{reading.layout, reading.prefix}];
-      count.matching += is_match(reading, wanted);
-      count.entries += !is_norm_counter(reading.name);
-    }
-  }
+  const bool is_all = plain == wanted.count() && plain == count_without_counters(file_);
+  const auto counts = is_all ? std::map<Convention, Count>() : count_readings(wanted);
   const auto* best = best_of(counts, plain, wanted.count());
   if (best == nullptr) {
-    name_all([](const std::string& name) { return std::optional(name); });
+    const bool is_half = 2 * plain >= wanted.count();
+    const auto copies = is_half ? alike(counts, {0, ""}, {plain, plain}, wanted) : std::vector<std::string>();
+    name_all(
+        [&](const std::string& name) { return begins_with_any(name, copies) ? std::nullopt : std::optional(name); });
     return fit;
   }
   const auto& [layout, prefix] = best->first;
@@ -119,17 +122,38 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   fit.prefix = prefix;
   fit.layout = chosen.title;
   fit.difference = chosen.difference;
-  for (const auto& [convention, count] : counts) {
-    const bool is_alike = convention.first == layout && convention.second != prefix &&
-                          count.matching == best->second.matching && count.entries == best->second.entries;
-    if (is_alike && !share_entries(convention, best->first, wanted)) fit.other_prefixes.emplace_back(convention.second);
-  }
+  fit.other_prefixes = alike(counts, best->first, best->second, wanted);
   name_all([&](const std::string& name) -> std::optional<std::string> {
     if (!name.starts_with(prefix)) return std::nullopt;
     const auto own = chosen.own(std::string_view(name).substr(prefix.size()));
     return own ? own : name.substr(prefix.size());
   });
   return fit;
+}
+
+std::map<FileEntries::Convention, FileEntries::Count> FileEntries::count_readings(const Wanted& wanted) {
+  std::map<Convention, Count> counts;
+  for (const auto& reading : readings()) {
+    Count& count = counts[{reading.layout, reading.prefix}];
+    count.matching += is_match(reading, wanted);
+    count.entries += !is_norm_counter(reading.name);
+  }
+  return counts;
+}
+
+std::vector<std::string> FileEntries::alike(const std::map<Convention, Count>& counts, const Convention& chosen,
+                                            const Count& best, const Wanted& wanted) {
+  // Lower than that of any network of the registry in a larger one of its family.
+  constexpr double kAlike = 0.9;
+  std::vector<std::string> prefixes;
+  for (const auto& [convention, count] : counts) {
+    const bool is_alike = count.matching == best.matching &&
+                          (count.entries == best.entries || count.similarity(wanted.count()) >= kAlike);
+    if (!is_alike || convention.second == chosen.second || share_entries(convention, chosen, wanted)) continue;
+    if (std::find(prefixes.begin(), prefixes.end(), convention.second) == prefixes.end())
+      prefixes.emplace_back(convention.second);
+  }
+  return prefixes;
 }
 
 bool FileEntries::is_match(const Reading& reading, const Wanted& wanted) const {

@@ -2,6 +2,7 @@
 // Finds the entries of a network in a file whose names have something in front of them, such as the attribute of a
 // wrapper, or follow another library.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,10 +20,11 @@ struct EntryFit {
   /// NameLayout::title and difference; empty for the registry's own names.
   std::string layout;
   std::string difference;
-  /// Other prefixes under which the file has the same network as often.
+  /// Other prefixes under which the file has such a network as well, of which none is meant more than another.
   std::vector<std::string> other_prefixes;
   /// For each entry of the file the network's name, or the stored one without prefix if the network has no such entry;
-  /// nullopt for an entry that is none of a network: outside the prefix, or a single number that no network has.
+  /// nullopt for an entry that is none of the network's: outside the prefix, under that of a copy of a network without
+  /// prefix, or a single number that no network has.
   std::vector<std::optional<std::string>> names;
 
   bool is_plain() const { return prefix.empty() && layout.empty(); }
@@ -51,11 +53,16 @@ class FileEntries {
     std::string name;
   };
 
+  struct Count;
   class Wanted;
   /// A layout and the prefix in front of its names.
   using Convention = std::pair<size_t, std::string_view>;
 
   const std::vector<Reading>& readings();
+  std::map<Convention, Count> count_readings(const Wanted& wanted);
+  /// The other prefixes under which there are as many of the network's entries, and few others.
+  std::vector<std::string> alike(const std::map<Convention, Count>& counts, const Convention& chosen, const Count& best,
+                                 const Wanted& wanted);
   bool is_match(const Reading& reading, const Wanted& wanted) const;
   /// Whether an entry belongs to the network under both: some layouts read it with and without a prefix.
   bool share_entries(const Convention& a, const Convention& b, const Wanted& wanted);

@@ -121,6 +121,12 @@ void require_agreement(const LoadReport& report, const std::string& what) {
          ", from which PyTorch computes them: ", differences, ". In Python, call ", found->removal,
          " for each such module before torch.save.");
   }
+  const size_t others = report.missing.size() + report.mismatched.size() + report.unexpected.size();
+  if (9 * others < 2 * report.matched) {  // a Dice coefficient above 0.9: no other network of the registry is as alike
+    fail(ErrorCode::kStateDictMismatch, "invalid ", what,
+         ": expected this network's entries, received some of them or more: ", differences,
+         ". `strict: false` loads those that match.");
+  }
   fail(ErrorCode::kStateDictMismatch, "invalid ", what,
        ": expected this network's entries, received others: ", differences,
        ". The weights may belong to another network; `reviewkd inspect` names the one that fits best. `strict: false` "
@@ -202,9 +208,9 @@ LoadReport load_state_dict(const NamedTensors& target, const NamedTensors& sourc
   for (const auto& [name, tensor] : source) {
     if (!wanted.count(name)) report.unexpected.push_back(name);
   }
+  report.matched = fitting.size();
   if (strict) require_agreement(report, what);
   if (fitting.empty() && !source.empty()) fail_without_match(report, what);
-  report.matched = fitting.size();
 
   torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : fitting) at::Tensor(tensor).copy_(given.at(name));

@@ -81,6 +81,17 @@ TEST(TensorTable, LeavesTheCountersOfOtherToolsAside) {
   EXPECT_EQ(names_of(alone), (Names{"total_ops"}));
 }
 
+TEST(TensorTable, TakesWrappersOfPartsOff) {
+  auto table =
+      table_of({"conv.a", "layer1._orig_mod.0.a", "layer2._fsdp_wrapped_module._orig_mod.0.a", "my_orig_mod.a"});
+  keep_network(table);
+  EXPECT_EQ(names_of(table), (Names{"conv.a", "layer1.0.a", "layer2.0.a", "my_orig_mod.a"}));
+  EXPECT_EQ(table.selection.prefixes, (Names{"_orig_mod.", "_fsdp_wrapped_module."}));
+  auto twice = table_of({"layer.a", "layer._orig_mod.a"});
+  keep_network(twice);
+  EXPECT_EQ(names_of(twice), (Names{"layer.a", "layer._orig_mod.a"}));
+}
+
 TEST(TensorTable, TakesPrefixesOffUnreadEntriesToo) {
   auto table = table_of({"module.a"});
   table.unread = {{"module.b", "torch.QInt8Storage", true}, {"args", "argparse.Namespace", false}};

@@ -34,6 +34,12 @@ TEST(DetectorWeights, TakesOffWhateverStandsInFrontOfTheParts) {
   EXPECT_TRUE(without_wrapper(NamedTensors{}).empty());
 }
 
+TEST(DetectorWeights, ListAllThatStandsInFrontOfAsManyParts) {
+  EXPECT_EQ(wrappers_of(EntryShapes{{"b.rpn.a", {}}, {"a.rpn.a", {}}, {"loss.a", {}}}), (Names{"a.", "b."}));
+  EXPECT_EQ(wrappers_of(EntryShapes{{"b.rpn.a", {}}, {"a.rpn.a", {}}, {"a.rpn.b", {}}}), (Names{"a."}));
+  EXPECT_TRUE(wrappers_of(EntryShapes{{"loss.a", {}}}).empty());
+}
+
 TEST(DetectorWeights, ReplaceTorchvisionsNamesOf2019) {
   const Names old = {
       "rpn.head.conv.weight",

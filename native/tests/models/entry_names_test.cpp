@@ -72,6 +72,35 @@ TEST(EntryNames, ListOtherPrefixesOfAnEqualNetwork) {
   EXPECT_EQ(fit.other_prefixes, std::vector<std::string>{"b."});
 }
 
+/// kNetwork is too small for another entry to be few.
+EntryShapes large_network() {
+  EntryShapes entries = kNetwork;
+  for (int i = 0; i < 20; ++i)
+    entries.emplace_back("layer" + std::to_string(i) + ".weight", std::vector<int64_t>{4, 4});
+  return entries;
+}
+
+TEST(EntryNames, ListOtherPrefixesWhateverFewEntriesAreBehindThem) {
+  const EntryShapes network = large_network();
+  const EntryShapes loss = {{"loss.weight", {4}}};
+  const EntryFit fit = fit_of(behind("s.", joined(network, loss)), network);
+  EXPECT_EQ(fit.prefix, "s.");
+  for (const auto& file : {joined(behind("s.", joined(network, loss)), behind("t.", network)),
+                           joined(behind("s.", network), behind("t.", joined(network, loss)))}) {
+    const EntryFit both = fit_of(file, network);
+    EXPECT_EQ(both.other_prefixes, std::vector<std::string>{both.prefix == "s." ? "t." : "s."});
+  }
+}
+
+TEST(EntryNames, LeaveACopyUnderAPrefixAside) {
+  const EntryShapes network = large_network();
+  const EntryFit fit = fit_of(joined(network, behind("ema.", network)), network);
+  EXPECT_TRUE(fit.is_plain());
+  EXPECT_TRUE(fit.other_prefixes.empty());
+  EXPECT_EQ(fit.names[0], Name("conv.weight"));
+  EXPECT_EQ(fit.names.at(network.size()), std::nullopt);
+}
+
 TEST(EntryNames, TakeNothingOffForLessThanHalfOfTheNetwork) {
   const EntryFit fit = fit_of({{"layer.conv.weight", {4, 3}}, {"layer.x", {1}}});
   EXPECT_TRUE(fit.is_plain());

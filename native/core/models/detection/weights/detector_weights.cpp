@@ -141,16 +141,26 @@ std::optional<std::string_view> wrapper_in(std::string_view name) {
   return std::nullopt;
 }
 
-/// The most frequent one. `entries`: pairs of a name and something else.
+/// The most frequent ones. `entries`: pairs of a name and something else.
 template <typename Entries>
-std::string common_wrapper(const Entries& entries) {
+std::vector<std::string> common_wrappers(const Entries& entries) {
   std::map<std::string_view, size_t> counts;
   for (const auto& [name, value] : entries) {
     if (const auto wrapper = wrapper_in(name)) ++counts[*wrapper];
   }
-  const auto most =
-      std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == counts.end() ? "" : std::string(most->first);
+  size_t most = 0;
+  for (const auto& [wrapper, count] : counts) most = std::max(most, count);
+  std::vector<std::string> wrappers;
+  for (const auto& [wrapper, count] : counts) {
+    if (count == most) wrappers.emplace_back(wrapper);
+  }
+  return wrappers;
+}
+
+template <typename Entries>
+std::string common_wrapper(const Entries& entries) {
+  auto wrappers = common_wrappers(entries);
+  return wrappers.empty() ? "" : std::move(wrappers.front());
 }
 
 template <typename Entries>
@@ -222,6 +232,7 @@ void add_identity_statistics(NamedTensors& state) {
 
 }  // namespace
 
+std::vector<std::string> wrappers_of(const EntryShapes& shapes) { return common_wrappers(shapes); }
 std::string wrapper_of(const EntryShapes& shapes) { return common_wrapper(shapes); }
 std::string wrapper_of(const NamedTensors& state) { return common_wrapper(state); }
 

@@ -11,8 +11,11 @@
 
 namespace reviewkd {
 
-/// The beginning that most names have before a part of a detector or of its backbone, such as "module." or
-/// "model.detector."; empty if they have none.
+/// The beginnings that most names have before a part of a detector or of its backbone, such as "module." or
+/// "model.detector."; several if as many have each, and none if there are no such parts.
+std::vector<std::string> wrappers_of(const EntryShapes& shapes);
+
+/// The first of them; empty if there is none.
 std::string wrapper_of(const EntryShapes& shapes);
 std::string wrapper_of(const NamedTensors& state);
 
