@@ -3,8 +3,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Command } from "commander";
-import { createModel, writeStateDict, type StateDict } from "../../lib/index.js";
+import { createModel, inspectWeights, Tensor, writeStateDict, type StateDict } from "../../lib/index.js";
 import { buildProgram } from "../../lib/cli/program.js";
+import { picture } from "../support/image-files.js";
 import { fail, succeed, useDirectory } from "./helpers.js";
 
 const DATA = ["--data", "synthetic:numClasses=4,trainSamples=16,testSamples=8", "--batch-size", "8"];
@@ -28,6 +29,7 @@ describe("advice of the command line", function () {
     await writeStateDict(file("one.pth"), await first.stateDict());
     using other = await createModel("resnet8", { numClasses: 7 });
     await writeStateDict(file("seven.pth"), await other.stateDict());
+    await picture(32, 32).png().toFile(file("image.png"));
   });
 
   /** A command that fails, and that succeeds with the flags that its message proposes. */
@@ -56,6 +58,40 @@ describe("advice of the command line", function () {
     expect(await fail(evaluate, SEVERAL)).to.contain("--key NAME");
     await succeed([...evaluate, "--key", "snet"]);
     await succeed(["convert", file("two.pth"), file("chosen.pth"), "--key", "snet"]);
+  });
+
+  it("chooses among networks of several kinds, which no command does on its own", async () => {
+    using student = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    using teacher = await createModel("resnet20", { numClasses: 4, seed: 2 });
+    const states = { ...behind("model.", await student.stateDict()), ...behind("teacher.", await teacher.stateDict()) };
+    await writeStateDict(file("kinds.pth"), { ...states, "model.loss.weight": Tensor.from([1], [1]) });
+    for (const words of [["predict", file("kinds.pth"), file("image.png")], ["eval", "--weights", file("kinds.pth"),
+      ...DATA]]) {
+      expect(await fail(words, { exit: 2, code: "INVALID_ARGUMENT" })).to.contain("--key model").and.to.contain(
+        "--key teacher",
+      );
+    }
+    const convert = ["convert", file("kinds.pth"), file("kind.safetensors")];
+    expect(await fail(convert, SEVERAL)).to.contain("begin with teacher, model");
+    await succeed([...convert, "--key", "teacher"]);
+    expect((await inspectWeights(file("kind.safetensors"))).fit).to.include({ name: "resnet20", matching: 128 });
+  });
+
+  it("goes by a file's entries where it names a network of another tool", async () => {
+    using model = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    await writeStateDict(file("foreign.pth"), await model.stateDict(), { model: "resnet_custom" });
+    const evaluate = ["eval", "--weights", file("foreign.pth"), ...DATA];
+    expect(await fail(evaluate, { exit: 2, code: "INVALID_ARGUMENT" })).to.contain("Pass --model resnet8, which");
+    await succeed([...evaluate, "--model", "resnet8"]);
+    await succeed(["predict", file("foreign.pth"), file("image.png")]);
+  });
+
+  it("names the index of a file with a part of a network", async () => {
+    using model = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    const shard = file("model-00001-of-00002.safetensors");
+    await writeStateDict(shard, Object.fromEntries(Object.entries(await model.stateDict()).slice(0, 40)));
+    expect(await fail(["predict", shard, file("image.png")], { exit: 2, code: "INVALID_ARGUMENT" }))
+      .to.contain("pass their index");
   });
 
   it("loads weights for another number of classes in part", async () => {
