@@ -57,7 +57,7 @@ const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
 ];
 
 function withFlags(message: string, command: string): string {
-  const proposed = ONLY_USE.has(command) ? message.replace(/ `strict: false`[^.]*\./, "") : message;
+  const proposed = ONLY_USE.has(command) ? message.replace(/ `strict: false` loads[^.]*\./, "") : message;
   // A study's cells without a teacher train its student.
   const named = command.startsWith("reviewkd study") ? proposed.replaceAll("`model.", "`student.") : proposed;
   return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), named);

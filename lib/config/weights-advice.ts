@@ -5,7 +5,7 @@ import { isReviewKdError, ReviewKdError } from "../errors.js";
 export type NetworkRole = "model" | "teacher" | "student";
 
 /** A sentence that proposes to load weights in part, of which a teacher learns nothing. */
-const IN_PART = / `strict: false`[^.]*\./;
+const IN_PART = / (?:Leave the others aside with )?`strict: false`[^.]*\./;
 
 /**
  * An error of loading a network's weights with the options that it proposes as the run's configuration has them, and

@@ -57,7 +57,7 @@ void take_off(TensorTable& table, std::string_view prefix) {
   table.selection.prefixes.emplace_back(prefix);
 }
 
-/// Takes wrappers of parts of the network off, unless two names would be one.
+/// Names without wrappers of parts of the network, unless two names would be one.
 void unwrap_parts(TensorTable& table) {
   const auto bare = [](std::string name, std::string_view wrapper) {
     for (size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {

@@ -107,6 +107,14 @@ describe("advice of the command line", function () {
     expect((await succeed([...evaluate, "--no-strict"])).stderr).to.contain("fc.weight");
   });
 
+  it("leaves entries aside that are not of the network", async () => {
+    using model = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    await writeStateDict(file("more.pth"), { ...await model.stateDict(), "criterion.weight": Tensor.from([1], [1]) });
+    const evaluate = ["eval", "--model", "resnet8", "--weights", file("more.pth"), ...DATA];
+    expect(await fail(evaluate, MISMATCH)).to.contain("Leave the others aside with --no-strict.");
+    await succeed([...evaluate, "--no-strict"]);
+  });
+
   it("does not load a teacher in part, of which a student would learn nothing", async () => {
     const message = await fail(["distill", "--teacher", "resnet8", "--teacher-weights", file("seven.pth"), "--student",
       "resnet8", ...SHORT, ...run()], MISMATCH);

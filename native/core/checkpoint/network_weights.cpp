@@ -43,7 +43,7 @@ void refuse_difference(const std::string& path, const EntryFit& fit) {
        ". `strict: false` loads them as a beginning for training.");
 }
 
-/// What turns a tensor of this type into one that is read.
+/// The call that gives a tensor of this type as one that is read.
 std::string_view conversion_of(std::string_view type) {
   if (type.find("qtensor") != std::string_view::npos) return "tensor.dequantize()";
   if (type.find("sparse") != std::string_view::npos) return "tensor.to_dense()";
@@ -62,7 +62,7 @@ void refuse_unread(const NamedTensors& target, const WeightsFile& file, const En
   }
 }
 
-/// Takes off what stands in front of a detector's names.
+/// A detector's names without what stands in front of them.
 void take_detector(WeightsFile& file, const std::string& path) {
   const auto wrappers = wrappers_of(shapes_of(file.tensors));
   refuse_several(path, wrappers);

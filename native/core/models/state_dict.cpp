@@ -123,9 +123,10 @@ void require_agreement(const LoadReport& report, const std::string& what) {
   }
   const size_t others = report.missing.size() + report.mismatched.size() + report.unexpected.size();
   if (9 * others < 2 * report.matched) {  // a Dice coefficient above 0.9: no other network of the registry is as alike
-    fail(ErrorCode::kStateDictMismatch, "invalid ", what,
-         ": expected this network's entries, received some of them or more: ", differences,
-         ". `strict: false` loads those that match.");
+    const bool has_all = report.missing.empty() && report.mismatched.empty();
+    fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected this network's entries, received ",
+         has_all ? "others as well: " : "some of them: ", differences,
+         has_all ? ". Leave the others aside with `strict: false`." : ". `strict: false` loads the matching entries.");
   }
   fail(ErrorCode::kStateDictMismatch, "invalid ", what,
        ": expected this network's entries, received others: ", differences,

@@ -59,7 +59,7 @@ describe("loadStateDict", () => {
 
   it("names unexpected entries", async () => {
     const extra = { ...full, "fc2.weight": Tensor.from([1], [1]) };
-    expect(await expectRefused(extra, true)).to.contain("unexpected: fc2.weight");
+    expect(await expectRefused(extra, true)).to.contain("unexpected: fc2.weight. Leave the others aside with");
   });
 
   it("names the first three of many differences and counts the rest", async () => {
