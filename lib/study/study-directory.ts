@@ -15,7 +15,7 @@ export const STUDY_FILES = {
   json: "results.json",
 } as const;
 
-/** What the checkpoints of its runs do not have. */
+/** The part of the results that the checkpoints of its runs do not have. */
 const KeptResult = z.object(StudyResult.pick({ system: true, teacherMetric: true }).shape);
 export type KeptResult = z.infer<typeof KeptResult>;
 
