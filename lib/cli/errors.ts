@@ -54,20 +54,29 @@ const FLAGS: readonly (readonly [option: RegExp, flag: string])[] = [
   [/`(?:model\.)?key`/g, "--key NAME"],
   [/`(teacher|student)\.key`/g, "--$1-key NAME"],
   [/`(?:(?:model|student)\.)?strict: false`/g, "--no-strict"],
+  [/\(clipNorm\)/g, "(--clip-norm X)"],
+  // Boxes are given by programs alone.
+  [/Load one of the kind coco, [\w, ]+\./g, "Pass --data coco:DIR, voc:DIR or scenes."],
 ];
 
-function withFlags(message: string, command: string): string {
-  const proposed = ONLY_USE.has(command) ? message.replace(/ `strict: false` loads[^.]*\./, "") : message;
+/** The sources of COCO that only a configuration has. */
+const COCO_FILES = "or pass images and annotations instead of root.";
+
+/** A message of the API with the options of a command in place of those that programs pass. */
+export function withFlags(message: string, { name, flags }: Pick<CommandUse, "name" | "flags">): string {
+  const proposed = ONLY_USE.has(name) ? message.replace(/ `strict: false` loads[^.]*\./, "") : message;
   // A study's cells without a teacher train its student.
-  const named = command.startsWith("reviewkd study") ? proposed.replaceAll("`model.", "`student.") : proposed;
-  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), named);
+  const named = name.startsWith("reviewkd study") ? proposed.replaceAll("`model.", "`student.") : proposed;
+  const possible = named.replace(`, ${COCO_FILES}`,
+    flags.includes("--config") ? `, ${COCO_FILES.slice(0, -1)} in a file for --config.` : " and unpack it there.");
+  return FLAGS.reduce((text, [option, flag]) => text.replace(option, flag), possible);
 }
 
 /** @param use - The command that was used wrongly: its help explains it. */
 export function describeError(error: unknown, use = PROGRAM): ErrorReport {
   if (isReviewKdError(error)) {
     const { code, message, valid } = error;
-    return { code, message: withFlags(message, use.name), valid, exitCode: exitCodeOf(code) };
+    return { code, message: withFlags(message, use), valid, exitCode: exitCodeOf(code) };
   }
   if (error instanceof CommanderError) {
     return { code: "INVALID_ARGUMENT", message: usageMessage(error.message, use), valid: [], exitCode: EXIT.usage };

@@ -24,15 +24,20 @@ export function keysOf({ prefix, otherPrefixes }: ArchitectureMatch): string[] {
  * @param given - by the user, which has precedence.
  * @param metadata - of the file.
  * @param choice - of one of its state dicts.
+ * @param assertSuits - throws for a network that the command does not use.
  * @throws ReviewKdError `INVALID_ARGUMENT` if neither has it, with the name of the network that the file fits.
  */
 export async function networkName(weights: string, given: string | undefined, metadata: Metadata,
-  choice: WeightsChoice = {}): Promise<string> {
+  choice: WeightsChoice = {}, assertSuits: (name: string) => void = () => undefined): Promise<string> {
   const name = given ?? recordedName(metadata);
-  if (name !== undefined) return name;
+  if (name !== undefined) {
+    assertSuits(name);
+    return name;
+  }
   const { fit } = await inspectWeights(weights, choice);
   assertSingle(weights, fit);
   if (fit !== null && fit.matching === fit.entries) {
+    assertSuits(fit.name);
     throw new ReviewKdError("INVALID_ARGUMENT",
       `missing --model: "${weights}" does not name its network. Pass --model ${fit.name}, which it fits.`);
   }

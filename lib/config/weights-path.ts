@@ -1,6 +1,6 @@
 // The files that a path of weights stands for: one, or the shards that an index lists.
-import { readdir, readFile, stat } from "node:fs/promises";
-import { dirname, isAbsolute, join } from "node:path";
+import { open, readdir, readFile, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { causedBy, isReviewKdError, ReviewKdError } from "../errors.js";
 import { withHome } from "./file-path.js";
@@ -26,14 +26,14 @@ const ShardIndex = z.object({
  * shards.
  *
  * @throws ReviewKdError `FILE_ACCESS` for a directory, with the files of weights in it; `FILE_NOT_FOUND` for a shard;
- * `FILE_CORRUPT` or `FILE_UNSUPPORTED` for another JSON file.
+ * `FILE_CORRUPT` or `FILE_UNSUPPORTED` for other JSON in a file with that extension.
  */
 export async function weightsFiles(given: string): Promise<string | [string, ...string[]]> {
   const path = withHome(given);
   // The readers of weights report a file that cannot be found or read.
   const status = await stat(path).catch(() => undefined);
   if (status?.isDirectory() === true) throw await directoryError(path);
-  if (status === undefined || !path.endsWith(".json")) return path;
+  if (status?.isFile() !== true || !/\.json$/i.test(path) || !(await beginsAsJson(path))) return path;
   const index = await readIndex(path, status.size);
   const shards = [...new Set(Object.values(index.weight_map))].sort().map((name) => join(dirname(path), name));
   const found = await Promise.all(shards.map((shard) => stat(shard).then((file) => file.isFile(), () => false)));
@@ -43,6 +43,25 @@ export async function weightsFiles(given: string): Promise<string | [string, ...
     `invalid index ${path}: expected the ${shards.length} shards that it lists next to it, received none of ${listed(absent.slice(0, MOST_PROPOSED))}. Download them into the same folder.`);
 }
 
+/**
+ * Whether a file begins with an object or a list in JSON, after spaces and a byte order mark: weights in any format may
+ * have the name of an index, and so may what a failed download leaves.
+ */
+async function beginsAsJson(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(4096), position: 0 });
+    const text = buffer.toString("latin1", 0, bytesRead);
+    // A safetensors file begins with a length of eight bytes, of which any but the last ones may look like JSON.
+    return /^(?:\xef\xbb\xbf)?[ \t\r\n]*[{[]/.test(text) && !text.slice(0, 8).includes("\0");
+  } catch {
+    return false;
+  } finally {
+    await file.close();
+  }
+}
+
 async function readIndex(path: string, bytes: number): Promise<z.infer<typeof ShardIndex>> {
   if (bytes > LARGEST_INDEX) {
     throw new ReviewKdError("FILE_UNSUPPORTED",
@@ -50,15 +69,16 @@ async function readIndex(path: string, bytes: number): Promise<z.infer<typeof Sh
   }
   let content: unknown;
   try {
-    content = JSON.parse(await readFile(path, "utf8"));
+    content = JSON.parse((await readFile(path, "utf8")).replace(/^\uFEFF/, ""));
   } catch (error) {
     throw causedBy("FILE_CORRUPT",
       `invalid index ${path}: expected the JSON of an index of shards, received other text`, error,
       "Download it again.");
   }
   if (typeof content !== "object" || content === null || !("weight_map" in content)) {
+    const files = (await weightsIn(dirname(path))).filter((file) => basename(file) !== basename(path));
     throw new ReviewKdError("FILE_UNSUPPORTED",
-      `invalid weight file ${path}: expected an index of shards with weight_map, received other JSON. Pass the file of weights itself, such as ${join(dirname(path), "model.safetensors")}.`);
+      `invalid weight file ${path}: expected an index of shards with weight_map, received other JSON. Pass the file of weights itself${files.length === 0 ? "" : `, such as ${listed(files)}`}.`);
   }
   const index = ShardIndex.safeParse(content);
   if (index.success) return index.data;
@@ -66,11 +86,21 @@ async function readIndex(path: string, bytes: number): Promise<z.infer<typeof Sh
     `invalid index ${path}: expected weight_map with the name of a file next to it for each tensor, received ${valueText(content.weight_map)}. Download it again.`);
 }
 
+/** The first files in a directory that are named like weights, apart from shards, which their index stands for. */
+async function weightsIn(directory: string): Promise<readonly string[]> {
+  const names = (await readdir(directory).catch(() => [])).filter((name) => !SHARD.test(name)).sort();
+  const found: string[] = [];
+  for (const path of ENDINGS.flatMap((ending) => names.filter((name) => name.toLowerCase().endsWith(ending)))
+    .map((name) => join(directory, name))) {
+    const isFile = await stat(path).then((status) => status.isFile(), () => false);
+    if (isFile) found.push(path);
+    if (found.length === MOST_PROPOSED) break;
+  }
+  return found;
+}
+
 async function directoryError(path: string): Promise<ReviewKdError> {
-  const names = await readdir(path).catch(() => []);
-  // Shards stand behind their index.
-  const files = ENDINGS.flatMap((ending) => names.filter((name) => name.endsWith(ending) && !SHARD.test(name)).sort())
-    .slice(0, MOST_PROPOSED).map((name) => join(path, name));
+  const files = await weightsIn(path);
   const remedy = files.length === 0 ? "There is no file of weights in it; pass the path of one."
     : `Pass a file in it: ${listed(files)}.`;
   return new ReviewKdError("FILE_ACCESS",

@@ -189,7 +189,7 @@ export class FitLoop {
     const remedy = checkpoint === null
       ? "Nothing was saved because there is no run directory."
       : `Resume with \`resume: true\` and the same run directory (on the command line --run ${dirname(checkpoint)} --resume).`;
-    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch} after step ${step}. ${remedy}`, {
+    throw new ReviewKdError("ABORTED", `the training was stopped in epoch ${epoch + 1} after step ${step}. ${remedy}`, {
       cause,
     });
   }

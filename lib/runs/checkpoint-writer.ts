@@ -91,8 +91,10 @@ export class CheckpointWriter {
   lastSaved(): string {
     if (this.#saved === undefined) return "No checkpoint was written since this process started.";
     const { progress: { epochsDone }, stepsDone } = this.#saved;
-    const place = stepsDone > 0 ? `step ${stepsDone} of epoch ${epochsDone}` : `epoch ${epochsDone - 1}`;
-    return `The last good checkpoint is ${this.directory.file("last")}, after ${place}.`;
+    // Epochs count from 1, as on the terminal.
+    const place = stepsDone > 0 ? `after step ${stepsDone} of epoch ${epochsDone + 1}`
+      : epochsDone > 0 ? `after epoch ${epochsDone}` : "before the first step";
+    return `The last good checkpoint is ${this.directory.file("last")}, ${place}.`;
   }
 
   /** Whether the newest checkpoint is at this position. */

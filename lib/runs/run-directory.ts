@@ -6,6 +6,7 @@ import { DirectoryLock } from "./directory-lock.js";
 import { ReviewKdError } from "../errors.js";
 import { makeDirectory } from "../make-directory.js";
 import { JsonlFile } from "./jsonl-file.js";
+import { parseResults } from "./results-json.js";
 import { CHECKPOINTS, hasCheckpoint, isCheckpointName, numberedName } from "./run-checkpoints.js";
 import type { Change } from "../config/schemas/fit-event.js";
 import { ConfigChange, EpochRecord } from "../config/schemas/run-record.js";
@@ -88,7 +89,7 @@ export class RunDirectory {
     const text = await readText(this.file("metrics"));
     const records: EpochRecord[] = [];
     for (const line of (text ?? "").split("\n")) {
-      const record = EpochRecord.safeParse(tryParseJson(line));
+      const record = EpochRecord.safeParse(parseResults(line));
       if (!record.success) break;
       records.push(record.data);
     }

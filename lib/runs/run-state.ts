@@ -7,6 +7,7 @@ import type { FitPlan } from "../fit/plan.js";
 import { trainingLength } from "../fit/training-length.js";
 import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
+import { parseResults } from "./results-json.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
 import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES,
   type RunDirectory } from "./run-directory.js";
@@ -149,7 +150,7 @@ export class RunState implements TrainingRecorder, Disposable {
     if ((await metadataOf(directory.file("student")))["epoch"] !== String(epochsDone - 1)) missing.push("student");
     if (isBest(this.#position())) {
       const recorded = (await metadataOf(directory.file("best")))[TRAINING_METADATA.progress] ?? "";
-      if (FitProgress.safeParse(tryParseJson(recorded)).data?.epochsDone !== epochsDone) missing.push("best");
+      if (FitProgress.safeParse(parseResults(recorded)).data?.epochsDone !== epochsDone) missing.push("best");
     }
     return missing;
   }
@@ -271,7 +272,7 @@ export class RunState implements TrainingRecorder, Disposable {
   explain(error: unknown): unknown {
     if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
     const good = this.#saver?.lastSaved() ?? "No checkpoint was written because there is no run directory.";
-    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.progress.epochsDone}: ${error.message} ${good}`, {
+    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.progress.epochsDone + 1}: ${error.message} ${good}`, {
       cause: error,
     });
   }
@@ -315,7 +316,7 @@ export async function readRunPosition(path: string): Promise<RunPosition> {
 
 function readProgress(metadata: Readonly<Record<string, string>>, path: string): FitProgress {
   try {
-    const progress: unknown = JSON.parse(metadata[TRAINING_METADATA.progress] ?? "");
+    const progress = parseResults(metadata[TRAINING_METADATA.progress] ?? "");
     FitProgress.parse(progress);
     // Not what parse returns: a resumed run writes the task's fields in the order in which they were.
     return progress as FitProgress;

@@ -28,7 +28,7 @@ import { matchedStages, type MatchedStages } from "./matched-stages.js";
 import { drawPicture } from "./picture.js";
 import { SharedInputs } from "./shared-inputs.js";
 import { parseStudyConfig } from "./study-config.js";
-import { openStudyDirectory, STUDY_FILES, type StudyDirectory } from "./study-directory.js";
+import { openStudyDirectory, STUDY_FILES, type KeptResult, type StudyDirectory } from "./study-directory.js";
 import { summarize } from "./summary.js";
 import { weakTeacherNotice } from "./weak-teacher.js";
 
@@ -111,7 +111,7 @@ class Study {
   #system: StudySystem | undefined;
 
   constructor(private readonly parts: StudyParts, private readonly states: Map<Cell, CellState>,
-    earlier: StudyResult | undefined) {
+    earlier: KeptResult | undefined) {
     this.#clock = new EtaEstimator(parts.cells, parts.trainSamples);
     this.#taskInfo = networkInfo(parts.config.student.name, "student").task;
     this.#teacherMetric = earlier?.teacherMetric ?? null;

@@ -1,9 +1,9 @@
 import { z } from "zod";
+import { Measurement } from "../config/schemas/common.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 
-/** Results may be infinite or no numbers. */
-const Values = z.array(z.custom<number>((value) => typeof value === "number", { error: "a number" }));
+const Values = z.array(Measurement);
 
 /**
  * Mean and sample standard deviation; the deviation of a single value is `null`.

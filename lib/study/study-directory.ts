@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { z } from "zod";
 import { assertSameConfig } from "../runs/config-changes.js";
 import { parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
@@ -14,6 +15,10 @@ export const STUDY_FILES = {
   json: "results.json",
 } as const;
 
+/** The part of the results that the checkpoints of its runs do not have. */
+const KeptResult = z.object(StudyResult.pick({ system: true, teacherMetric: true }).shape);
+export type KeptResult = z.infer<typeof KeptResult>;
+
 /** The files of a study apart from its runs. Created by {@link openStudyDirectory}. */
 export class StudyDirectory implements Disposable {
   constructor(readonly path: string, private readonly lock: DirectoryLock) {}
@@ -26,10 +31,10 @@ export class StudyDirectory implements Disposable {
     return join(this.path, `${kind}.svg`);
   }
 
-  /** The results of an earlier process, or `undefined` if missing or invalid. */
-  async readResult(): Promise<StudyResult | undefined> {
+  /** Those results of an earlier process that a study keeps, or `undefined` if missing or invalid. */
+  async readResult(): Promise<KeptResult | undefined> {
     const text = await readText(this.file("json"));
-    return text === undefined ? undefined : StudyResult.safeParse(tryParseJson(text)).data;
+    return text === undefined ? undefined : KeptResult.safeParse(tryParseJson(text)).data;
   }
 
   async writeResult(result: StudyResult): Promise<void> {

@@ -3,10 +3,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Command } from "commander";
-import { createModel, inspectWeights, Tensor, writeStateDict, type StateDict } from "../../lib/index.js";
+import { createModel, inspectWeights, schemas, Tensor, writeStateDict, type StateDict } from "../../lib/index.js";
 import { buildProgram } from "../../lib/cli/program.js";
 import { picture } from "../support/image-files.js";
-import { fail, succeed, useDirectory } from "./helpers.js";
+import { fail, reviewkd, succeed, useDirectory } from "./helpers.js";
 
 const DATA = ["--data", "synthetic:numClasses=4,trainSamples=16,testSamples=8", "--batch-size", "8"];
 const SHORT = [...DATA, "--epochs", "1"];
@@ -126,6 +126,38 @@ describe("advice of the command line", function () {
     const message = await fail(words, { exit: 2, code: "INVALID_ARGUMENT" });
     const [, name = ""] = /Pass --model (\S+), which it fits/.exec(message) ?? [];
     await succeed([...words, "--model", name]);
+  });
+
+  it("chooses data of a kind that a detector is trained on", async () => {
+    const words = ["train", "--model", "retinanet-resnet18-fpn"];
+    const message = await fail([...words, "--data", "cifar10:missing", ...run()], { exit: 2,
+      code: "INVALID_ARGUMENT" });
+    expect(message).to.contain("Pass --data coco:DIR, voc:DIR or scenes.\n");
+    const known = schemas.DetectionSource.options.map(({ shape }) => shape.kind.value);
+    expect(known, "kinds of --data and that of programs").to.have.members(["coco", "voc", "scenes", "boxes"]);
+  });
+
+  it("proposes files of COCO elsewhere where a configuration can have them", async () => {
+    const data = `coco:${directory.path}`;
+    const MISSING = { exit: 1, code: "FILE_NOT_FOUND" };
+    const message = await fail(["data", "info", data], MISSING);
+    expect(message).to.contain("Download COCO 2017 and unpack it there.\n");
+    expect(await fail(["train", "--model", "retinanet-resnet18-fpn", "--data", data, ...run()], MISSING)).to.contain(
+      "Download COCO 2017, or pass images and annotations instead of root in a file for --config.\n",
+    );
+  });
+
+  it("bounds the gradients of a training that diverges", async () => {
+    const words = ["--model", "resnet8", ...SHORT, "--learning-rate", "1e30"];
+    expect(await fail(["train", ...words, ...run()], { exit: 1, code: "NON_FINITE_LOSS" })).to.contain(
+      "bound the gradients (--clip-norm X)",
+    );
+    const study = ["study", "seeds", "--teacher", "resnet8", "--student", "resnet8", "--method", "kd", "--seeds", "0",
+      ...SHORT, "--learning-rate", "1e30", "--study", file("study-diverged")];
+    const { stdout, stderr, code } = await reviewkd(study);
+    expect(code).to.equal(1);
+    expect(stdout).to.match(/failed \[NON_FINITE_LOSS\]: .*\(--clip-norm X\)/);
+    expect(`${stdout}${stderr}`).not.to.contain("clipNorm");
   });
 
   it("names a file of weights in a folder", async () => {

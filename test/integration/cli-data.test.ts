@@ -121,6 +121,20 @@ describe("command line: image folders and IDX files", () => {
       message: `skipped 2 hidden files and folders: ${below("noted", "train", "ant", ".DS_Store")} and others` }]);
   });
 
+  it("writes line breaks in the names of classes as JSON does", async function () {
+    // Windows has no such names.
+    if (process.platform === "win32") this.skip();
+    const image = await picture(9, 9).png().toBuffer();
+    await writeFiles(below("broken-lines"), Object.fromEntries(["train/a\nb", "train/bee", "val/a\nb", "val/bee"]
+      .map((name) => [`${name}/1.png`, image])));
+    const data = `image-folder:${below("broken-lines")}`;
+    const { stdout, stderr } = await succeed(["eval", "--weights", weights, "--image-size", "8", "--per-class",
+      "--data", data]);
+    expect(stdout).to.match(/^│ a\\nb +│ +\d+\.\d % │ +\d │ +1 │$/m);
+    expect(stderr).to.include(String.raw`class 0 is "a\nb" in the data`);
+    expect((await succeed(["data", "info", data])).stdout).to.match(/^│ class names +│ a\\nb, bee +│$/m);
+  });
+
   it("describes a folder", async () => {
     const { stdout } = await succeed(["data", "info", `image-folder:${root}`, "--image-size", "64"]);
     expect(stdout).to.include("ant, bee").and.include("3 × 64 × 64").and.match(/training images +│ 14 /);

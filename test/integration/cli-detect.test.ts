@@ -2,7 +2,8 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import sharp from "sharp";
-import { createDetector, evaluateDetections, type CocoDetection, writeStateDict } from "../../lib/index.js";
+import { createDetector, createModel, evaluateDetections, type CocoDetection,
+  writeStateDict } from "../../lib/index.js";
 import { picture, writeFiles, writePhotos } from "../support/image-files.js";
 import { fail, jsonEvents, start, succeed, useDirectory } from "./helpers.js";
 
@@ -71,6 +72,20 @@ describe("command line: detect", function () {
     const stderr = await fail(["detect", at("photos"), "--weights", at("nameless.safetensors")], { exit: 2,
       code: "INVALID_ARGUMENT" });
     expect(stderr).to.include("--model faster-rcnn-resnet18-fpn, which it fits");
+  });
+
+  it("refuses a classifier at once, also in a file without a name", async () => {
+    using model = await createModel("resnet8", { numClasses: 3 });
+    await writeStateDict(at("classifier.safetensors"), await model.stateDict());
+    for (const words of [[], ["--model", "resnet8"]]) {
+      const stderr = await fail(["detect", at("photos"), "--weights", at("classifier.safetensors"), ...words], {
+        exit: 2,
+        code: "INVALID_ARGUMENT",
+      });
+      expect(stderr).to.include("expected those of a detector, received those of the classifier resnet8").and.include(
+        "`reviewkd predict FILE IMAGE`",
+      );
+    }
   });
 
   it("keeps what it found when its reader closes the pipe", async () => {

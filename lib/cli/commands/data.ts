@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { fetchDataset, loadDataset, schemas, type DataSourceInput } from "../../index.js";
 import { openDataDisplay, showNotices } from "../display/data-progress.js";
 import type { Output } from "../display/output.js";
-import { formatBytes, formatCount, wrapList } from "../display/format.js";
+import { escaped, formatBytes, formatCount, wrapList } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { openProgress } from "../display/progress-bar.js";
 import { renderTable } from "../display/table.js";
@@ -83,6 +83,6 @@ async function showInfo(output: Output, spec: string, flags: TrainingFlags): Pro
     ["classes", formatCount(numClasses)],
     ["mean", statistics(normalization.mean)],
     ["deviation", statistics(normalization.std)],
-    ["class names", wrapList(classNames, NAMES_WIDTH)],
+    ["class names", wrapList(classNames.map(escaped), NAMES_WIDTH)],
   ]));
 }

@@ -119,14 +119,18 @@ async function openDetector(
 ): Promise<Detector> {
   const choice = omitUndefined({ key });
   const { metadata } = await readWeightsInfo(weights, choice);
-  const name = await networkName(weights, model, metadata, choice);
-  if (listModels().some((classifier) => classifier.name === name)) {
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid --weights: expected those of a detector, received those of the classifier ${name} in ${weights}. Name the classes of images with \`reviewkd predict FILE IMAGE\`.`);
-  }
+  const name = await networkName(weights, model, metadata, choice, (found) => {
+    assertDetector(found, weights);
+  });
   return createDetector(name, { weights, strict, ...choice,
     detection: omitUndefined({ minSize: nullIfNone(minSize), maxSize }),
     ...omitUndefined({ device, flavor, numClasses: classes ?? countIn(metadata["numClasses"]) }) });
+}
+
+function assertDetector(name: string, weights: string): void {
+  if (!listModels().some((classifier) => classifier.name === name)) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid --weights: expected those of a detector, received those of the classifier ${name} in ${weights}. Name the classes of images with \`reviewkd predict FILE IMAGE\`.`);
 }
 
 function countIn(metadata: string | undefined): number | undefined {

@@ -3,7 +3,7 @@ import { createDetector, createModel, isDetectorName, loadDataset, namedValue, r
   type ClassScore, type DataSourceInput, type Settings, type WeightsInfo, type Detector,
   type Model } from "../../index.js";
 import { openDataDisplay, showNotices } from "../display/data-progress.js";
-import { formatCount, formatPercent, formatResult } from "../display/format.js";
+import { escaped, formatCount, formatPercent, formatResult } from "../display/format.js";
 import { listenForInterrupt } from "../interrupt.js";
 import { networkName } from "../network-name.js";
 import { showLoadReport } from "../display/load-report.js";
@@ -127,13 +127,15 @@ function openNetwork(name: string, numClasses: number,
 /** Average precisions of each category. */
 function categoryTable(scores: readonly ClassScore[]): string {
   const columns = Object.keys(scores[0] ?? {}).filter((key) => key !== "name");
-  const rows = scores.map((score) => [score.name, ...columns.map((column) => namedValue(score, column).toFixed(3))]);
+  const rows = scores.map((
+    score,
+  ) => [escaped(score.name), ...columns.map((column) => namedValue(score, column).toFixed(3))]);
   return renderTable(["class", ...columns], rows, columns);
 }
 
 function classTable(scores: readonly ClassScore[]): string {
   const rows = scores.map(({ name, samples, correct }) => [
-    name,
+    escaped(name),
     samples === 0 ? "-" : `${formatPercent((100 * correct) / samples)} %`,
     formatCount(correct),
     formatCount(samples),
@@ -146,9 +148,9 @@ function warnOfOtherClasses(output: Output, trained: readonly string[] | null, e
   if (trained === null || areNumbers(trained) || areNumbers(evaluated)) return;
   const index = evaluated.findIndex((name, label) => trained[label]?.normalize("NFC") !== name.normalize("NFC"));
   if (index < 0) return;
-  const before = trained[index] === undefined ? "absent from" : `"${trained[index]}" in`;
+  const before = trained[index] === undefined ? "absent from" : `"${escaped(trained[index])}" in`;
   output.notice(
-    `warning: class ${index} is "${evaluated[index] ?? ""}" in the data, but ${before} the training data of the weights`,
+    `warning: class ${index} is "${escaped(evaluated[index] ?? "")}" in the data, but ${before} the training data of the weights`,
   );
 }
 

@@ -57,7 +57,12 @@ export function printable(text: string): string {
   return text.replace(/\p{C}/gu, " ");
 }
 
-/** The same of text that has lines. */
+/** Untrusted text in one line, in which control characters are written as in JSON and in notices: `\n`. */
+export function escaped(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
+}
+
+/** The same as {@link printable} of text that has lines. */
 export function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
 }

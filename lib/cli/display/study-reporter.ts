@@ -1,5 +1,6 @@
 import { metricText, namedValue, primaryMetric, type StudyEvent } from "../../index.js";
 import type { Reporter } from "./fit-reporter.js";
+import { withFlags } from "../errors.js";
 import { noticeText } from "./data-progress.js";
 import { formatDuration, formatLoss } from "./format.js";
 import type { Output } from "./output.js";
@@ -45,6 +46,8 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
   };
 }
 
+const STUDY = { name: "reviewkd study", flags: [] };
+
 function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
   return `[${index + 1}/${cells}]`;
 }
@@ -74,7 +77,7 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undef
         : `${place(event)} done: ${text}`;
     }
     case "cell-failed":
-      return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${event.message}`;
+      return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${withFlags(event.message, STUDY)}`;
     case "study-file":
       return `wrote ${event.path}`;
     case "study-notice":

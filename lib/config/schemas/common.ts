@@ -26,6 +26,9 @@ export const PositiveNumber = z.number().positive();
 /** A finite number ≥ 0. */
 export const NonNegativeNumber = z.number().nonnegative();
 
+/** A measured number, which may be infinite or NaN: the loss of a network that has diverged. */
+export const Measurement = z.custom<number>((value) => typeof value === "number", { error: "a number" });
+
 /** More than any machine has; each takes memory, whose end ends the process. */
 export const MOST_THREADS = 1024;
 

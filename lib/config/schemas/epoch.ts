@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, NonNegativeNumber, PositiveCount } from "./common.js";
+import { Count, Measurement, NonNegativeNumber, PositiveCount } from "./common.js";
 import { Losses } from "./losses.js";
 import { DETECTION_METRICS, taskObject } from "./task-object.js";
 
@@ -10,12 +10,13 @@ export type ClassScore = z.infer<typeof ClassScore>;
 
 /**
  * The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy; of detectors
- * instead COCO's twelve numbers, from 0 to 1, or -1 where there is nothing to measure.
+ * instead COCO's twelve numbers, from 0 to 1, or -1 where there is nothing to measure. The loss of a network that has
+ * diverged may be infinite or NaN, which JSON has as null.
  */
 export const Evaluation = taskObject({
-  top1: z.number(),
-  top5: z.number(),
-  loss: z.number(),
+  top1: Measurement,
+  top5: Measurement,
+  loss: Measurement,
   /** Number of evaluated images: all except broken ones. */
   samples: Count,
   /** By class, if requested. */
@@ -51,5 +52,5 @@ export const EpochSummary = EpochProgress.extend({ seconds: NonNegativeNumber })
 export type EpochSummary = z.infer<typeof EpochSummary>;
 
 /** The best epoch so far, with the primary metric of its task. */
-export const BestEpoch = taskObject({ epoch: Count, top1: z.number() }, ["top1"], DETECTION_METRICS);
+export const BestEpoch = taskObject({ epoch: Count, top1: Measurement }, ["top1"], DETECTION_METRICS);
 export type BestEpoch = z.infer<typeof BestEpoch>;

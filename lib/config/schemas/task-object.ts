@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Measurement } from "./common.js";
 
 /** COCO's twelve numbers of boxes, and of masks: the metrics of detectors. */
 export const DETECTION_METRICS = ["ap", "ap50", "ap75", "apSmall", "apMedium", "apLarge", "ar1", "ar10", "ar100",
@@ -9,7 +10,7 @@ export const DETECTION_METRICS = ["ap", "ap50", "ap75", "apSmall", "apMedium", "
 export const DETECTION_LOSSES = ["objectness", "rpnBoxReg", "classifier", "boxReg", "mask", "classification",
   "bboxRegression"] as const;
 
-type Optional<Name extends string> = { readonly [Key in Name]: z.ZodOptional<z.ZodNumber> };
+type Optional<Name extends string> = { readonly [Key in Name]: z.ZodOptional<typeof Measurement> };
 
 /**
  * An object in which a task names numbers. Its type has the names of classification, since that is what most programs
@@ -24,6 +25,6 @@ export function taskObject<Shape extends z.ZodRawShape, Other extends string = n
   others: readonly Other[] = []): z.ZodObject<Shape & Optional<Other>, z.core.$strict> {
   const fields: z.ZodRawShape = { ...shape,
     ...Object.fromEntries(named.map((name) => [name, z.optional(shape[name] as z.ZodType)])),
-    ...Object.fromEntries(others.map((name) => [name, z.optional(z.number())])) };
-  return z.object(fields).catchall(z.number()) as unknown as z.ZodObject<Shape & Optional<Other>, z.core.$strict>;
+    ...Object.fromEntries(others.map((name) => [name, z.optional(Measurement)])) };
+  return z.object(fields).catchall(Measurement) as unknown as z.ZodObject<Shape & Optional<Other>, z.core.$strict>;
 }

@@ -1,5 +1,5 @@
 // Names and entries that other tools put in front of a network's, next to them or in their place.
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -221,8 +221,48 @@ describe("weights in several files", () => {
     expect((await failureOf("FILE_UNSUPPORTED", () => readStateDict(file("config.json")))).message).to.contain(
       "weight_map",
     );
-    await writeFile(file("config.json"), "<html>");
+    await writeFile(file("config.json"), '{"weight_map":');
     await failureOf("FILE_CORRUPT", () => readStateDict(file("config.json")));
+  });
+
+  it("are distinguished from weights with the name of an index, and from what a failed download leaves", async () => {
+    // The header's length, with which a safetensors file begins, is a brace or a space in the first byte.
+    for (const length of [0x7b, 0x7b20]) {
+      const header = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.padEnd(length);
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64LE(BigInt(length));
+      await writeFile(file("small.json"), Buffer.concat([bytes, Buffer.from(header), Buffer.alloc(4)]));
+      expect(Object.keys((await readStateDict(file("small.json"))).state)).to.deep.equal(["a"]);
+    }
+    for (const [content, found] of [["<!DOCTYPE html><html></html>", "a web page (HTML)"], [
+      "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+      "a pointer of Git LFS",
+    ]] as const) {
+      await writeFile(file(INDEX), content);
+      expect((await failureOf("FILE_UNSUPPORTED", () => inspectWeights(file(INDEX)))).message).to.contain(found);
+    }
+  });
+
+  it("are found through an index with an upper-case extension, or with a byte order mark", async () => {
+    await writeShards();
+    const index = await readFile(file(INDEX), "utf8");
+    await writeFile(file("UPPER.INDEX.JSON"), index);
+    await writeFile(file("marked.index.json"), `\uFEFF\r\n ${index}`);
+    for (const name of ["UPPER.INDEX.JSON", "marked.index.json"]) await expectLoaded(file(name));
+  });
+
+  it("are not looked for in JSON that is no index, whose error proposes the files next to it", async () => {
+    await writeFile(file("config.json"), "{}");
+    const messageOf = async (): Promise<string> =>
+      (await failureOf("FILE_UNSUPPORTED", () => inspectWeights(file("config.json")))).message;
+    expect(await messageOf()).to.match(/Pass the file of weights itself\.$/);
+    await writeStateDict(file("student.safetensors"), state);
+    await writeFile(file("other.index.json"), "{}");
+    expect(await messageOf()).to.contain(
+      `itself, such as ${file("student.safetensors")} or ${file("other.index.json")}.`,
+    );
+    const { message } = await failureOf("FILE_UNSUPPORTED", () => inspectWeights(file("other.index.json")));
+    expect(message).to.contain(`itself, such as ${file("student.safetensors")}.`);
   });
 
   it("are proposed for the path of their folder", async () => {
@@ -230,6 +270,7 @@ describe("weights in several files", () => {
     const { message } = await failureOf("FILE_ACCESS", () => createModel("resnet8", { weights: folder }));
     expect(message).to.contain("a directory").and.to.contain(file(INDEX));
     await mkdir(file("empty"));
+    await mkdir(join(file("empty"), "last.ckpt"));
     expect((await failureOf("FILE_ACCESS", () => inspectWeights(file("empty")))).message).to.contain("no file");
   });
 });

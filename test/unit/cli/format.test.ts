@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { formatBytes, formatCount, formatDuration, formatLoss, formatPercent, formatResult, formatTimeLeft, printable,
-  wrapList } from "../../../lib/cli/display/format.js";
+import { escaped, formatBytes, formatCount, formatDuration, formatLoss, formatPercent, formatResult, formatTimeLeft,
+  printable, wrapList } from "../../../lib/cli/display/format.js";
 import { renderTable } from "../../../lib/cli/display/table.js";
 
 describe("cli/format", () => {
@@ -21,6 +21,10 @@ describe("cli/format", () => {
 
   it("replaces control characters of untrusted text", () => {
     expect(printable("cat\u001b[31m\u0007 é\u200b")).to.equal("cat [31m  é ");
+  });
+
+  it("writes control characters of names as JSON does", () => {
+    expect(escaped("fast\ncar\t\u001b[2J é")).to.equal(String.raw`fast\ncar\t\u001b[2J é`);
   });
 
   it("keeps significant digits of very small and large losses", () => {

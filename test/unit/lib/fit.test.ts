@@ -3,6 +3,7 @@ import { expect } from "chai";
 import { type Dataset } from "../../../lib/api/dataset.js";
 import { loadDataset } from "../../../lib/datasets/load-dataset.js";
 import { createDistiller } from "../../../lib/api/distiller.js";
+import { exportStudent } from "../../../lib/runs/export-student.js";
 import { fit } from "../../../lib/runs/fit.js";
 import type { FitOptions } from "../../../lib/fit/plan.js";
 import { createModel, readWeightsInfo, type Model } from "../../../lib/api/model.js";
@@ -241,7 +242,7 @@ describe("fit", () => {
     const error = await failureOf(drain(stopped.run, (event) => {
       if (event.type === "progress" && event.step === event.steps) controller.abort();
     }));
-    expect(error.message).to.contain("stopped in epoch 0 after step 4");
+    expect(error.message).to.contain("stopped in epoch 1 after step 4");
 
     const resumed = await smallRun({ runDirectory: scratch("run"), resume: true });
     const { events } = await drain(resumed.run);
@@ -297,9 +298,53 @@ describe("fit", () => {
       schedule: { kind: "multi-step", milestones: [0], factor: 1e30 } });
     const error = await failureOf(drain(run));
     expect(error.code).to.equal("NON_FINITE_LOSS");
-    expect(error.message).to.contain(`The last good checkpoint is ${scratch("run", "last.safetensors")}`);
+    expect(error.message).to.match(/^epoch 2: invalid loss/).and.to.contain(
+      `The last good checkpoint is ${scratch("run", "last.safetensors")}, after epoch 1.`,
+    );
     const { metadata } = await readWeightsInfo(scratch("run", "last.safetensors"));
     expect(metadata).to.have.property("fit");
+  });
+
+  describe("after an epoch whose test loss is not finite", () => {
+    /** Four steps leave weights so large that the loss on test images exceeds the range of float32. */
+    const diverged = { epochs: 1, optimizer: { kind: "sgd", learningRate: 1e4 } } as const;
+
+    it("records it as null, resumes, and keeps its line of metrics", async () => {
+      const { run } = await smallRun({ ...diverged, runDirectory: scratch("run") });
+      const { events, result } = await drain(run);
+      for (const event of events) FitEvent.parse(event);
+      expect(result.last.loss).to.satisfy((loss: number) => !Number.isFinite(loss));
+      const [first] = await jsonLines(scratch("run", "metrics.jsonl"));
+      expect(first).to.have.nested.property("test.loss", null);
+      const controller = new AbortController();
+      const resumed = await smallRun({ ...diverged, epochs: 2, runDirectory: scratch("run"), resume: true,
+        override: true, signal: controller.signal });
+      const seen: FitEvent[] = [];
+      // A step with these weights may fail.
+      const error = await failureOf(drain(resumed.run, (event) => {
+        seen.push(event);
+        controller.abort();
+      }));
+      expect(error.code).to.equal("ABORTED");
+      expect(ofType(seen, "start")[0]).to.include({ startEpoch: 1, startStep: 0 });
+      expect(await jsonLines(scratch("run", "metrics.jsonl"))).to.deep.equal([first]);
+    });
+
+    it("ends immediately when it is resumed though finished, with NaN in its result", async () => {
+      const { run } = await smallRun({ ...diverged, runDirectory: scratch("run") });
+      const { result } = await drain(run);
+      const again = await smallRun({ ...diverged, runDirectory: scratch("run"), resume: true });
+      const { result: repeated } = await drain(again.run);
+      expect(repeated.last).to.deep.equal({ ...result.last, loss: Number.NaN });
+      expect(repeated.best).to.deep.equal(result.best);
+    });
+
+    it("exports its student", async () => {
+      const { run } = await smallRun({ ...diverged, runDirectory: scratch("run") });
+      const { result } = await drain(run);
+      const path = await exportStudent(scratch("run"));
+      expect((await readWeightsInfo(path)).metadata).to.include({ model: "resnet8", top1: String(result.last.top1) });
+    });
   });
 
   it("takes omitted options from a preset", async () => {

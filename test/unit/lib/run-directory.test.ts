@@ -107,6 +107,19 @@ describe("a run directory", () => {
     expect(await run.readEpochs()).to.deep.equal([record(0), record(1)]);
   });
 
+  it("reads a loss that is not finite as NaN, since JSON has null for it", async () => {
+    const run = await started();
+    const diverged = (epoch: number): EpochRecord => ({ ...record(epoch), test: { ...record(epoch).test, loss: NaN } });
+    run.addEpoch(diverged(0));
+    run.addEpoch({ ...record(1), test: { ...record(1).test, loss: Infinity } });
+    await run.writeEpochs();
+    expect(await readFile(run.file("metrics"), "utf8")).to.contain('"loss":null');
+    for (let round = 0; round < 2; ++round) {
+      expect(await run.readEpochs()).to.deep.equal([diverged(0), diverged(1)]);
+      await run.keepEpochs(2);
+    }
+  });
+
   it("has no epochs before the first", async () => {
     expect(await (await started()).readEpochs()).to.deep.equal([]);
   });
