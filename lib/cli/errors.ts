@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { isReviewKdError, messageOf, nearestName, ReviewKdError, type ErrorCode } from "../index.js";
-import { COMMAND_ALIASES, FLAG_ALIASES, FLAG_NOTES } from "./options/flag-aliases.js";
+import { ARGUMENT_ALIASES, COMMAND_ALIASES, FLAG_ALIASES, FLAG_NOTES } from "./options/flag-aliases.js";
 
 /** Exit codes of this program. */
 export const EXIT = {
@@ -31,13 +31,17 @@ export interface CommandUse {
   readonly name: string;
   /** Long flags. */
   readonly flags: readonly string[];
+  /** Arguments without a flag. */
+  readonly arguments: readonly string[];
+  /** The options and arguments as its help shows them: `[options] <file>`. */
+  readonly usage: string;
   /** Commands below it. */
   readonly commands: readonly string[];
   /** All words of the command line. */
   readonly words: readonly string[];
 }
 
-const PROGRAM: CommandUse = { name: "reviewkd", flags: [], commands: [], words: [] };
+const PROGRAM: CommandUse = { name: "reviewkd", flags: [], arguments: [], usage: "", commands: [], words: [] };
 
 /** The exit code if Commander stopped after printing help or the version; help for a missing command is an error. */
 export function answeredExitCode(error: unknown): number | undefined {
@@ -96,7 +100,7 @@ function exitCodeOf(code: ErrorCode): number {
 function usageMessage(message: string, use: CommandUse): string {
   const problem = unknownFlagFirst(message.replace(/^error: /, "").split("\n")[0] ?? "", use);
   const [, kind, word = ""] = /^unknown (option|command) '(.+)'$/.exec(problem) ?? [];
-  const hint = kind === "option" ? flagHint(word, use.flags)
+  const hint = kind === "option" ? flagHint(word, use)
     : kind === "command" ? commandHint(word, use.commands) : "";
   return [`${problem.replace(/\.$/, "")}.`, hint, `See \`${use.name} --help\`.`].filter((part) => part !== "").join(
     " ",
@@ -104,10 +108,11 @@ function usageMessage(message: string, use: CommandUse): string {
 }
 
 /** A required flag is often missing because it was given by another name. */
-function unknownFlagFirst(problem: string, { flags, words }: CommandUse): string {
+function unknownFlagFirst(problem: string, use: CommandUse): string {
+  const { flags, words } = use;
   if (!problem.startsWith("required option")) return problem;
   const unknown = words.slice(0, words.includes("--") ? words.indexOf("--") : undefined)
-    .find((word) => /^--?[a-z]/i.test(word) && !flags.includes(flagIn(word)) && flagHint(word, flags) !== "");
+    .find((word) => /^--?[a-z]/i.test(word) && !flags.includes(flagIn(word)) && flagHint(word, use) !== "");
   return unknown === undefined ? problem : `unknown option '${unknown}'`;
 }
 
@@ -115,11 +120,43 @@ function flagIn(word: string): string {
   return word.split("=", 1)[0] ?? "";
 }
 
-function flagHint(word: string, flags: readonly string[]): string {
+/** Advice for an unknown flag: a note on it, another flag or an argument; empty if nothing is close. */
+function flagHint(word: string, use: CommandUse): string {
   const flag = flagIn(word);
-  const meant = nearestName(flag, flags, { names: FLAG_ALIASES });
-  return meant === undefined ? FLAG_NOTES.get(flag.toLowerCase().replace(/[^a-z]/g, "")) ?? ""
-    : `Did you mean ${meant}?`;
+  const name = normalizedName(flag);
+  const { note } =
+    FLAG_NOTES.find(({ names, has, lacks = "" }) =>
+      names.includes(name) && use.flags.includes(has) && !use.flags.includes(lacks)
+    ) ?? {};
+  if (note !== undefined) return note;
+  // Flags that are on by default are meant as well: `--augment` is the opposite of `--no-augment`.
+  const on = use.flags.filter((each) => each.startsWith("--no-")).map((each) => each.replace("--no-", "--"));
+  const flags = [...use.flags, ...on.filter((each) => !use.flags.includes(each))];
+  const meant = aliasIn(FLAG_ALIASES, name, flags);
+  const argument = aliasIn(ARGUMENT_ALIASES, name, use.arguments);
+  if (meant === undefined && argument !== undefined)
+    return `It is an argument without a flag: \`${use.name} ${use.usage}\`.`;
+  // Dashes are no letters, a third of which may be wrong.
+  const near = meant ??
+    prefixed(nearestName(flag.replace(/^-+/, ""), flags.map((each) => each.slice(2)), { names: {} }));
+  if (near === undefined) return "";
+  return use.flags.includes(near) ? `Did you mean ${near}?`
+    : `It is on by default; ${near.replace("--", "--no-")} turns it off.`;
+}
+
+function prefixed(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : `--${name}`;
+}
+
+function normalizedName(flag: string): string {
+  return flag.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+/** The first of the names for an alias that is a candidate. */
+function aliasIn(aliases: Readonly<Record<string, readonly string[]>>, name: string, candidates: readonly string[]):
+  | string
+  | undefined {
+  return Object.hasOwn(aliases, name) ? aliases[name]?.find((each) => candidates.includes(each)) : undefined;
 }
 
 function commandHint(word: string, commands: readonly string[]): string {

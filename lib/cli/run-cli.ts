@@ -26,8 +26,14 @@ function useOf(program: Command, words: readonly string[]): CommandUse {
     command = inner;
     names.push(word);
   }
+  return commandUse(command, names, words);
+}
+
+/** How a command may be used; `names`: its own and those above it. */
+export function commandUse(command: Command, names: readonly string[], words: readonly string[]): CommandUse {
   const options = [...command.options, ...command.createHelp().visibleOptions(command)];
   return { name: names.join(" "), flags: [...new Set(options.flatMap(({ long }) => long ?? []))],
+    arguments: command.registeredArguments.map((one) => one.name()), usage: command.usage(),
     commands: [...command.commands.map((one) => one.name()), "help"], words };
 }
 

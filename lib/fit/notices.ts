@@ -1,4 +1,5 @@
 // Choices that fail in silence, reported before a training starts.
+import type { z } from "zod";
 import type { Detector } from "../api/detector.js";
 import type { Model } from "../api/model.js";
 import { listed } from "../config/nearest-name.js";
@@ -42,23 +43,34 @@ function scheduleNotices({ training: { schedule }, length }: NoticePlan): Notice
   const warmup = warmupSteps < steps ? [] :
     notice("schedule",
       `the learning rate rises over ${isInSteps ? counted(warmupSteps, "step") : counted(schedule.warmupEpochs, "epoch")}, but the training has ${isInSteps ? counted(steps, "step") : trained}: it never reaches the full rate. Shorten the warm-up (${isInSteps ? "schedule.warmupSteps, --lr-warmup-steps" : "schedule.warmupEpochs, --lr-warmup-epochs"}), or train longer.`);
-  if (schedule.kind !== "multi-step") return warmup;
-  const { milestones, milestoneSteps = [] } = schedule;
+  return [...warmup, ...(schedule.kind === "multi-step" ? milestoneNotices(schedule, length) : [])];
+}
+
+function milestoneNotices({ milestones, milestoneSteps = [], factor }: z.infer<typeof MultiStepSchedule>,
+  { epochs, steps }: NoticePlan["length"]): Notice[] {
   // The rate falls after a milestone's epoch, of which the last one has none behind it.
   const late = milestones.filter((milestone) => milestone >= epochs - 1);
   const unreachedSteps = milestoneSteps.filter((step) => step >= steps);
   const falls = milestones.length + milestoneSteps.length - late.length - unreachedSteps.length;
   // Milestones of the default are not the user's choice where steps are given instead.
   const unreached = milestoneSteps.length > 0 && isDefault(milestones) ? [] : late;
-  if (unreached.length + unreachedSteps.length === 0) return warmup;
-  const [values, noun, fix, duration] = unreached.length > 0
-    ? [unreached, "milestone", "schedule.milestones, --milestones", trained] as const
-    : [unreachedSteps, "milestone step", "schedule.milestoneSteps, --milestone-steps", counted(steps, "step")] as const;
+  if (factor >= 1 && falls > 0) {
+    const change = factor > 1 ? `grows by a factor of ${factor}` : "stays the same";
+    return notice("schedule",
+      `the learning rate ${change} at each milestone. Pass a factor below 1 (schedule.factor, --lr-factor).`);
+  }
+  if (unreached.length + unreachedSteps.length === 0) return [];
+  const [values, noun, fix, duration, last] = unreached.length > 0
+    ? [unreached, "milestone", "schedule.milestones, --milestones", counted(epochs, "epoch"), epochs - 2] as const
+    : [unreachedSteps, "milestone step", "schedule.milestoneSteps, --milestone-steps", counted(steps, "step"),
+      steps - 1] as const;
   const are = values.length === 1 ? `${noun} ${values.join("")} is` : `${noun}s ${listedAnd(values)} are`;
   const effect = falls === 0 ? "never falls" : falls === 1 ? "falls only once" : `falls only ${falls} times`;
-  return [...warmup,
-    ...notice("schedule",
-      `${are} not reached in ${duration}: the learning rate ${effect}. Choose earlier ones (${fix}), or another schedule such as cosine (--schedule cosine).`)];
+  const other = "another schedule such as cosine (--schedule cosine)";
+  const remedy = last < 0 ? `Train longer, or choose ${other}.`
+    : `Choose earlier ones, ${last} at most (${fix}), or ${other}.`;
+  return notice("schedule",
+    `${are} not reached in ${duration}, counted from 0: the learning rate ${effect}. ${remedy}`);
 }
 
 function isDefault(milestones: readonly number[]): boolean {
@@ -85,6 +97,9 @@ function methodNotices(terms: readonly Term[], epochs: number): Notice[] {
 /** Of ShuffleNet and MobileNet students for CIFAR, in batches of 128; METHOD: "lr 0.02 for any such student". */
 const LOW_RATE = { rate: 0.02, batch: 128 } as const;
 
+/** ResNets on ImageNet have a rate of 0.1 in batches of 256, larger in proportion; ten times is too high. */
+const LINEAR_BATCH = 256;
+
 /** Published trainings with SGD have 1e-4 to 5e-4; recipes of AdamW, which applies it otherwise, have 0.05. */
 const MOST_DECAY = 0.02;
 
@@ -94,8 +109,16 @@ function optimizerNotices(
   const notices: Notice[] = [];
   const { learningRate, weightDecay } = optimizer;
   const images = batchSize * accumulateBatches;
+  const highest = Math.max(1, images / LINEAR_BATCH);
+  if (learningRate > highest) {
+    notices.push(
+      ...notice("learning-rate",
+        `a learning rate of ${learningRate} is far above those of published trainings with SGD, 0.01 to 0.1 in batches of up to ${LINEAR_BATCH}: losses usually grow without bound. Pass a lower one (optimizer.learningRate, --learning-rate).`),
+    );
+  }
   const most = LOW_RATE.rate * Math.max(1, images / LOW_RATE.batch);
-  if (/^(?:shufflenet|mobilenet)/.test(model.name) && largestSide(data) <= SMALL && learningRate > most * (1 + 1e-9)) {
+  if (/^(?:shufflenet|mobilenet)/.test(model.name) && largestSide(data) <= SMALL && learningRate <= highest &&
+    learningRate > most * (1 + 1e-9)) {
     notices.push(
       ...notice("learning-rate",
         `a learning rate of ${learningRate} is above the paper's for ShuffleNet and MobileNet students, ${LOW_RATE.rate} in batches of ${LOW_RATE.batch}: ${model.name} learns worse by it. Pass a lower one (optimizer.learningRate, --learning-rate ${LOW_RATE.rate}).`),

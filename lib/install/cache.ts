@@ -1,9 +1,10 @@
 // The package's cache: its location, and whether an entry still equals what was unpacked.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { z } from "zod";
+import { withHome } from "../config/file-path.js";
 import { causedBy, ReviewKdError } from "../errors.js";
 
 /** The file that is written last into an entry: one without it is incomplete. */
@@ -25,17 +26,23 @@ export const CACHE_REMEDY = "set REVIEWKD_CACHE to a directory that this user ca
 export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
   // @env REVIEWKD_CACHE users: The directory of downloads and of what can be computed again. Default: `reviewkd` in
   // `XDG_CACHE_HOME`.
-  // @env XDG_CACHE_HOME users: The directory of the user's caches. Default: `.cache` in `HOME`.
-  // @env HOME users: The user's directory. Default: the one that the system knows.
+  // @env XDG_CACHE_HOME users: The directory of the user's caches, an absolute path. Default: `.cache` in `HOME`.
+  // @env HOME users: The user's directory, an absolute path. Default: the one that the system knows.
   const own = env["REVIEWKD_CACHE"];
-  if (own) return resolve(own);
-  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || home(), ".cache"), "reviewkd");
+  if (own) return resolve(withHome(own, "REVIEWKD_CACHE"));
+  return join(absolute(env["XDG_CACHE_HOME"]) ?? join(absolute(env["HOME"]) ?? home(), ".cache"), "reviewkd");
+}
+
+/** The XDG specification has relative paths ignored. */
+function absolute(path = ""): string | undefined {
+  return isAbsolute(path) ? path : undefined;
 }
 
 /** Unknown to the system for a user that it has no entry for, as in many containers. */
 function home(): string {
   try {
-    const directory = homedir();
+    // Node takes the one of HOME, whatever it holds.
+    const directory = absolute(homedir()) ?? userInfo().homedir;
     if (isAbsolute(directory)) return directory;
     throw new Error(`the system says "${directory}"`);
   } catch (error) {

@@ -1,6 +1,7 @@
 // Searches the places where an addon can be, and loads the first one that works.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { expandHome } from "../config/file-path.js";
 import { messageOf, ReviewKdError } from "../errors.js";
 import type { InstallationAttempt, InstallationFinding, InstallationPlace,
   InstallationReport } from "../config/schemas/system.js";
@@ -148,8 +149,8 @@ class Search {
   }
 
   #explicit(): Outcome {
-    const directory = this.context.env["REVIEWKD_LIBTORCH"];
-    if (directory === undefined || directory === "") return absent({ reason: "not set" });
+    const directory = expandHome(this.context.env["REVIEWKD_LIBTORCH"] ?? "");
+    if (directory === "") return absent({ reason: "not set" });
     const found = readLibTorch(directory);
     if (found !== undefined) return this.#withLibTorch(found, "unset REVIEWKD_LIBTORCH, or set it to that version");
     const hidden = [directory, join(directory, "lib", libraryFile("torch_cpu"))].find((path) =>

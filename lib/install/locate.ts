@@ -1,6 +1,7 @@
 // Searches for a libtorch to build with: REVIEWKD_LIBTORCH, the torch of the active python3, the package's cache.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { expandHome } from "../config/file-path.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
 import { cacheEntry, checkEntry, platformName } from "./cache.js";
 import { inspectLibTorch, type LibTorch } from "./libtorch-directory.js";
@@ -21,7 +22,7 @@ export async function searchLibTorch(env: NodeJS.ProcessEnv, pins: Pins = defaul
   // `torch`. Default: searched for; `reviewkd doctor` lists where.
   const explicit = env["REVIEWKD_LIBTORCH"];
   if (explicit) {
-    const found = inspectLibTorch(resolve(explicit), "REVIEWKD_LIBTORCH");
+    const found = inspectLibTorch(resolve(expandHome(explicit)), "REVIEWKD_LIBTORCH");
     return { found: { ...found, source: "REVIEWKD_LIBTORCH" }, notes: [] };
   }
 

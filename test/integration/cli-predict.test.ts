@@ -84,6 +84,13 @@ describe("command line: predict", function () {
     const half = await fail(["predict", at("bare.pt"), at("photos"), "--mean", "0,0,0"], { exit: 2,
       code: "INVALID_ARGUMENT" });
     expect(half).to.include("missing --std");
+    const bytes = await fail(["predict", at("bare.pt"), at("photos"), "--mean", "123,116,103", "--std", "58,57,57"], {
+      exit: 2,
+      code: "INVALID_ARGUMENT",
+    });
+    expect(bytes).to.include(
+      'invalid --mean: expected a mean from -4 to 4 (of pixels divided by 255) for each channel, received "123"',
+    );
     const names = await fail(["predict", at("bare.pt"), at("photos"), "--class-names", "one,two"], { exit: 2,
       code: "INVALID_ARGUMENT" });
     expect(names).to.include("expected 3 names");

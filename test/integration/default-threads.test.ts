@@ -56,7 +56,15 @@ describe("the default number of threads", () => {
 
   it("is as without a variable that holds no number", () => {
     const without = printed();
-    for (const value of ["many", "0", "-1"]) expect(printed([], { OMP_NUM_THREADS: value })).to.deep.equal(without);
+    for (const name of ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]) {
+      for (const value of ["many", "0", "-1", "1.5"])
+        expect(printed([], { [name]: value }), `${name}=${value}`).to.deep.equal(without);
+    }
+  });
+
+  it("is OMP_NUM_THREADS where MKL_NUM_THREADS holds no number", () => {
+    expect(printed([], { OMP_NUM_THREADS: "3", MKL_NUM_THREADS: "many" })).to.include({ threads: 3,
+      threadsFrom: "OMP_NUM_THREADS" });
   });
 
   it("is bounded by the processors that the system runs the process on", function () {

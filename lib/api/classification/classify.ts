@@ -1,7 +1,7 @@
 // Class names and probabilities of images: tensors, encoded images and files.
 import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
-import { PositiveCount } from "../../config/schemas/common.js";
+import { ClassNames, PositiveCount } from "../../config/schemas/common.js";
 import { Preprocessing, RecordedPreprocessing } from "../../config/schemas/data.js";
 import { bytesOf, unshared } from "../../config/typed-arrays.js";
 import { assertObject, parse } from "../../config/validation.js";
@@ -41,7 +41,7 @@ const OptionsOfBoth = z.strictObject({
   /** Images in a batch, which does not change results beyond rounding. */
   batchSize: PositiveCount.default(64),
   /** One name per class. Default: those that the weights were saved with, or those of the data trained on. */
-  classNames: z.array(z.string()).readonly().optional(),
+  classNames: ClassNames.readonly().optional(),
   /** Height and width of the network's input, or one number for both. Default: as the training's. */
   imageSize: z.union([PositiveCount, Preprocessing.shape.imageSize]).optional(),
   /** As {@link Preprocessing} has it. Default: the training's, in proportion to `imageSize`. */

@@ -2,7 +2,7 @@
 
 type Names = Readonly<Record<string, readonly string[]>>;
 
-/** Ours, by another name without case and punctuation: the first that the command has. */
+/** Ours, by another name without case and punctuation: the first that the command has, or has with `--no-`. */
 export const FLAG_ALIASES: Names = {
   lr: ["--learning-rate"],
   key: ["--teacher-key"],
@@ -40,7 +40,6 @@ export const FLAG_ALIASES: Names = {
   warmup: ["--lr-warmup-epochs"],
   lrwarmup: ["--lr-warmup-epochs"],
   warmupsteps: ["--lr-warmup-steps"],
-  nesterov: ["--no-nesterov"],
   gpu: ["--device"],
   gpus: ["--device"],
   gpuid: ["--device"],
@@ -68,6 +67,11 @@ export const FLAG_ALIASES: Names = {
   teacherpath: ["--teacher-weights"],
   teacherckpt: ["--teacher-weights"],
   teachercheckpoint: ["--teacher-weights"],
+  paths: ["--student-weights"],
+  studentpath: ["--student-weights"],
+  studentckpt: ["--student-weights"],
+  studentcheckpoint: ["--student-weights"],
+  pretrainedstudent: ["--student-weights"],
   pretrainedteacher: ["--teacher-weights"],
   ckpt: ["--weights", "--teacher-weights"],
   checkpoint: ["--weights", "--resume", "--teacher-weights"],
@@ -107,6 +111,12 @@ export const FLAG_ALIASES: Names = {
   nclasses: ["--classes"],
   nc: ["--classes"],
   names: ["--class-names"],
+  label: ["--class-names"],
+  labels: ["--class-names"],
+  labelnames: ["--class-names"],
+  classes: ["--class-names"],
+  k: ["--top"],
+  topk: ["--top"],
   j: ["--num-workers"],
   workers: ["--num-workers"],
   nworkers: ["--num-workers"],
@@ -154,6 +164,9 @@ export const FLAG_ALIASES: Names = {
   gradientaccumulationsteps: ["--accumulate-batches"],
   savefreq: ["--checkpoint-every"],
   saveevery: ["--checkpoint-every"],
+  aug: ["--augment"],
+  augmentation: ["--augment"],
+  dataaug: ["--augment"],
   noaug: ["--no-augment"],
   noaugmentation: ["--no-augment"],
   f: ["--force"],
@@ -163,16 +176,51 @@ export const FLAG_ALIASES: Names = {
   v: ["--version"],
 };
 
-const OF_DATA = "The data determine the number of classes.";
-const OF_OPTIMIZER = "SGD is the only optimizer.";
-const OF_METHOD = "Options of a method other than those of the help are set in a file: --config.";
-
 /** Advice for flags of other programs that have no counterpart. */
-export const FLAG_NOTES: ReadonlyMap<string, string> = new Map([
-  ...["numclasses", "nclasses", "classes"].map((name) => [name, OF_DATA] as const),
-  ...["optimizer", "optim", "opt"].map((name) => [name, OF_OPTIMIZER] as const),
-  ...["temperature", "temp", "tau", "kdt", "alpha"].map((name) => [name, OF_METHOD] as const),
-]);
+export interface FlagNote {
+  /** Without case and punctuation. */
+  readonly names: readonly string[];
+  /** A flag that commands with this advice have. */
+  readonly has: string;
+  /** A flag that they do not have. */
+  readonly lacks?: string;
+  readonly note: string;
+}
+
+const COUNTS = ["numclasses", "nclasses", "nc"];
+const OF_METHODS = ["temperature", "temp", "t", "tau", "kdt", "alpha"];
+
+/** The first that fits a flag and its command. It precedes all proposals. */
+export const FLAG_NOTES: readonly FlagNote[] = [
+  { names: [...COUNTS, "classes"], has: "--data", note: "The data determine the number of classes." },
+  { names: COUNTS, has: "--top", note: "The weights determine the number of classes." },
+  { names: ["optimizer", "optim", "opt"], has: "--momentum", note: "SGD is the only optimizer." },
+  { names: OF_METHODS, has: "--method",
+    note:
+      "Options of a method other than those of the help are set in a file: --config FILE with `method: { kind: kd, temperature: 4 }`." },
+  { names: [...OF_METHODS.filter((name) => name !== "t"), "beta", "kd", "kdweight"], has: "--epochs", lacks: "--weight",
+    note: "Options of a distillation belong to `reviewkd distill`." },
+  { names: ["overwrite", "existok", "force", "f", "y"], has: "--override",
+    note: "A run replaces no other: pass a new directory (--run), or --resume." },
+  { names: ["normalize", "normalization", "norm"], has: "--mean", note: "Did you mean --mean and --std?" },
+];
+
+/** Arguments without a flag, by the names that the help gives them, and flags that other programs have for them. */
+export const ARGUMENT_ALIASES: Names = {
+  weights: ["weights", "file", "in"],
+  weight: ["weights", "file", "in"],
+  ckpt: ["weights", "file", "in"],
+  checkpoint: ["weights", "file", "in"],
+  pretrained: ["weights", "file", "in"],
+  load: ["weights", "file", "in"],
+  file: ["file"],
+  input: ["image|dir", "file", "in"],
+  i: ["image|dir", "file", "in"],
+  image: ["image|dir"],
+  images: ["image|dir"],
+  img: ["image|dir"],
+  source: ["image|dir"],
+};
 
 /** Commands by other names: the first that the program has. */
 export const COMMAND_ALIASES: Names = {

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { nearestName, ReviewKdError, schemas } from "../../index.js";
 import { usageError } from "../errors.js";
 
@@ -52,14 +53,23 @@ export const distinctCounts: ValueParser<number[]> = (option) => (text) => {
   return values;
 };
 
-/** A number for each of red, green and blue. */
-export const threeNumbers: ValueParser<[number, number, number]> = (option) => (text) => {
-  const parts = text.split(",").map((part) => part.trim());
-  const [red, green, blue] = parts.map((part) => (REAL.test(part) ? Number(part) : Number.NaN));
-  if (parts.length !== 3 || ![red, green, blue].every(Number.isFinite))
-    throw usageError("three numbers separated by commas", option, text);
-  return [red, green, blue] as [number, number, number];
-};
+/** A number for each of red, green and blue, within the bounds of the schema. */
+function perChannel(schema: z.ZodNumber): ValueParser<[number, number, number]> {
+  return (option) => (text) => {
+    const parts = text.split(",").map((part) => part.trim());
+    const values = parts.map((part) => (REAL.test(part) ? Number(part) : Number.NaN));
+    if (parts.length !== 3 || !values.every(Number.isFinite))
+      throw usageError("three numbers separated by commas", option, text);
+    const wrong = values.findIndex((value) => !schema.safeParse(value).success);
+    if (wrong >= 0)
+      throw usageError(`${schema.description ?? "another number"} for each channel`, option, parts[wrong] ?? "");
+    return values as [number, number, number];
+  };
+}
+
+export const channelMeans = perChannel(schemas.ChannelMean);
+
+export const channelStds = perChannel(schemas.ChannelStd);
 
 const LARGEST_SIDE = 16_384;
 

@@ -1,15 +1,15 @@
 import { z } from "zod";
 import { FilePath, filePath } from "../file-path.js";
-import { Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
+import { ClassNames, Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { BoxesSource, CocoSource, ScenesSource, VocSource } from "./detection/data.js";
 import { StreamSplit } from "./stream.js";
 import { typedArray, typedArrayName } from "../typed-arrays.js";
 
+/** A value for each of red, green and blue. */
+const perChannel = (value: z.ZodNumber) => z.tuple([value, value, value]).describe("an array of exactly 3 numbers");
+
 /** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
-export const Normalization = z.strictObject({
-  mean: z.tuple([z.number(), z.number(), z.number()]),
-  std: z.tuple([PositiveNumber, PositiveNumber, PositiveNumber]),
-});
+export const Normalization = z.strictObject({ mean: perChannel(z.number()), std: perChannel(PositiveNumber) });
 export type Normalization = z.infer<typeof Normalization>;
 
 /** How an image file becomes the input of a classifier: resized, its center cut out, then normalized. */
@@ -27,6 +27,13 @@ export type Preprocessing = z.infer<typeof Preprocessing>;
 
 /** Means and deviations of values from 0 to 1 are far below; those of bytes are above. */
 const LARGEST_STATISTIC = 4;
+const OF_PIXELS = "of pixels divided by 255";
+/** The mean of a channel, as weights record it. */
+export const ChannelMean = z.number().min(-LARGEST_STATISTIC).max(LARGEST_STATISTIC)
+  .describe(`a mean from -${LARGEST_STATISTIC} to ${LARGEST_STATISTIC} (${OF_PIXELS})`);
+/** The standard deviation of a channel, as weights record it. */
+export const ChannelStd = PositiveNumber.max(LARGEST_STATISTIC)
+  .describe(`a standard deviation above 0 and up to ${LARGEST_STATISTIC} (${OF_PIXELS})`);
 /** Upper bound of the sides in pixels that a weights file can demand. */
 const LARGEST_SIDE = 8192;
 const isBounded = (sides: readonly number[]): boolean => sides.every((side) => side <= LARGEST_SIDE);
@@ -36,10 +43,7 @@ const SIDES = `at most ${LARGEST_SIDE} pixels`;
 export const RecordedPreprocessing = z.strictObject({
   imageSize: Preprocessing.shape.imageSize.refine(isBounded, SIDES),
   resizeSize: Preprocessing.shape.resizeSize.refine((side) => isBounded([side]), SIDES),
-  normalization: Normalization.refine(
-    ({ mean, std }) => [...mean, ...std].every((value) => Math.abs(value) <= LARGEST_STATISTIC),
-    "means and deviations of values from 0 to 1: those of bytes divided by 255",
-  ),
+  normalization: z.strictObject({ mean: perChannel(ChannelMean), std: perChannel(ChannelStd) }),
 });
 
 const shared = {
@@ -122,7 +126,7 @@ export const ImageFolder = z.strictObject({
 export type ImageFolderSource = z.infer<typeof ImageFolder>;
 
 /** One name per class, in label order. */
-const classNames = z.array(z.string()).optional();
+const classNames = ClassNames.optional();
 
 /** MNIST, Fashion-MNIST and others with the same files, optionally compressed: `train-images-idx3-ubyte` etc. */
 export const Idx = z.strictObject({

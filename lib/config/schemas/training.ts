@@ -43,13 +43,14 @@ const warmup = {
 export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), ...warmup });
 
 /**
- * Multiplied by `factor` *after* each milestone: epoch index 150 of the official 240 still runs at the full rate
- * (phases of 151, 30, 30 and 29 epochs for milestones 150, 180, 210).
+ * Multiplied by `factor` *after* each milestone, an epoch index from 0: epoch index 150 of the official 240 still runs
+ * at the full rate (phases of 151, 30, 30 and 29 epochs for milestones 150, 180, 210). The last milestone with an
+ * effect is the number of epochs - 2.
  */
 export const MultiStepSchedule = z.strictObject({
   kind: z.literal("multi-step"),
   milestones: z.array(Count).default([150, 180, 210]),
-  /** In addition, or alone with empty `milestones`: optimizer steps of the training from which it is lower. */
+  /** In addition, or alone with empty `milestones`: optimizer steps of the training, from 0, from which it is lower. */
   milestoneSteps: z.array(Count).optional(),
   factor: PositiveNumber.default(0.1),
   ...warmup,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
+import { ClassNames, Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
 import { Preprocessing, RecordedPreprocessing } from "./data.js";
 import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
@@ -140,7 +140,7 @@ export const ModelSaveOptions = RecordedPreprocessing.partial().extend({
     RecordedPreprocessing.shape.imageSize]).optional(),
   metadata: z.record(z.string(), z.string()).default({}),
   /** One name per class. This and the rest default to what the network was loaded or trained with. */
-  classNames: z.array(z.string()).readonly().optional(),
+  classNames: ClassNames.readonly().optional(),
 });
 export type ModelSaveOptionsInput = z.input<typeof ModelSaveOptions>;
 
@@ -150,7 +150,7 @@ export const DetectorSaveOptions = z.strictObject({
   /** Default: those of torchvision. */
   names: StateNames.default("torchvision"),
   /** One name per class, without the background. Default: those that the detector was loaded with. */
-  classNames: z.array(z.string()).readonly().optional(),
+  classNames: ClassNames.readonly().optional(),
   categoryIds: CategoryIds.optional(),
 });
 export type DetectorSaveOptionsInput = z.input<typeof DetectorSaveOptions>;

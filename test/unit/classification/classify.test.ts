@@ -253,6 +253,24 @@ describe("naming the classes of images", function () {
     expect(warnings[0]).to.include("the weights of resnet8 do not record imageSize, resizeSize: classify assumes");
   });
 
+  it("names the value of a normalization that it cannot use", async () => {
+    const of = async (mean: readonly number[], std: readonly number[]): Promise<string> => {
+      const normalization = { mean, std } as unknown as Dataset["normalization"];
+      return (await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { normalization }))).message;
+    };
+    expect(await of([0.5, 0.5, 103], [1, 1, 1])).to.equal(
+      "invalid normalization.mean[2] in classify options: expected a mean from -4 to 4 (of pixels divided by 255), received 103.",
+    );
+    expect(await of([0.5, 0.5, 0.5], [0, 1, 1])).to.equal(
+      "invalid normalization.std[0] in classify options: expected a standard deviation above 0 and up to 4 (of pixels divided by 255), received 0.",
+    );
+    for (const values of [[0.5, 0.5], [0.5, 0.5, 0.5, 0.5]]) {
+      expect(await of(values, [1, 1, 1])).to.equal(
+        `invalid normalization.mean in classify options: expected an array of exactly 3 numbers, received an array of ${values.length} elements.`,
+      );
+    }
+  });
+
   it("rejects images and options that it cannot use, saying what it expects", async () => {
     const bytes = Tensor.from(new Uint8Array(3 * 8 * 8), [3, 8, 8]);
     await failureOf("DTYPE_MISMATCH", () => model.classify([bytes], OPTIONS));
@@ -266,6 +284,11 @@ describe("naming the classes of images", function () {
     expect(await model.classify([normalized], { ...OPTIONS, normalization: identity })).to.have.length(1);
     const names = await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { classNames: ["a"] }));
     expect(names.message).to.include("expected 7 names");
+    const empty = await failureOf("INVALID_ARGUMENT",
+      () => model.classify([tensorOf(1)], { classNames: ["a", "", "c", "d", "e", "f", "g"] }));
+    expect(empty.message).to.equal(
+      'invalid classNames[1] in classify options: expected a string that is not empty, received "".',
+    );
     await failureOf("FILE_NOT_FOUND", () => model.classify(at("missing.png"), OPTIONS));
     await writeFile(at("text.png"), "no image");
     await failureOf("FILE_CORRUPT", () => model.classify(at("text.png"), OPTIONS));

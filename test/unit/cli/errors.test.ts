@@ -1,7 +1,9 @@
 import { CommanderError } from "commander";
 import { expect } from "chai";
 import { ERROR_CODES, ReviewKdError } from "../../../lib/index.js";
-import { answeredExitCode, describeError } from "../../../lib/cli/errors.js";
+import { answeredExitCode, describeError, type CommandUse } from "../../../lib/cli/errors.js";
+import { buildProgram } from "../../../lib/cli/program.js";
+import { commandUse } from "../../../lib/cli/run-cli.js";
 
 describe("cli/errors", () => {
   it("exits with 2 for usage errors, 130 for an interruption and 1 for everything else", () => {
@@ -14,9 +16,14 @@ describe("cli/errors", () => {
     expect(new Set(Object.values(others))).to.deep.equal(new Set([1]));
   });
 
-  const TRAIN = { name: "reviewkd train", commands: [], words: [],
-    flags: ["--model", "--learning-rate", "--weight-decay", "--batch-size", "--device", "--run", "--no-nesterov",
-      "--epochs"] };
+  /** A command as the program has it. */
+  function useOf(name: string): CommandUse {
+    const command = buildProgram().commands.find((one) => one.name() === name);
+    if (command === undefined) throw new Error(`no command ${name}`);
+    return commandUse(command, ["reviewkd", name], []);
+  }
+
+  const TRAIN = useOf("train");
 
   function unknownOption(flag: string, use = TRAIN): string {
     return describeError(new CommanderError(1, "commander.unknownOption", `error: unknown option '${flag}'`), use)
@@ -27,12 +34,62 @@ describe("cli/errors", () => {
     const meant = { "--epoch": "--epochs", "--lr": "--learning-rate", "--learning_rate=0.1": "--learning-rate",
       "--learningRate": "--learning-rate", "--wd": "--weight-decay", "--bs": "--batch-size",
       "--batch_size": "--batch-size", "-b": "--batch-size", "--gpu": "--device", "--arch": "--model",
-      "--output": "--run", "--name": "--run", "--nesterov": "--no-nesterov" };
+      "--output": "--run", "--name": "--run", "--no-nestrov": "--no-nesterov" };
     for (const [given, flag] of Object.entries(meant)) {
       expect(unknownOption(given)).to.equal(
         `unknown option '${given}'. Did you mean ${flag}? See \`reviewkd train --help\`.`,
       );
     }
+  });
+
+  it("names the flag of another command that was meant", () => {
+    const meant = {
+      distill: { "--student-ckpt": "--student-weights", "--teacher-ckpt": "--teacher-weights", "--beta": "--weight" },
+      predict: { "--classes": "--class-names", "--labels": "--class-names", "-k": "--top", "--topk": "--top",
+        "--normalize": "--mean and --std", "--normalization": "--mean and --std" },
+      eval: { "--ckpt": "--weights" },
+      detect: { "--num-classes": "--classes" },
+    };
+    for (const [command, flags] of Object.entries(meant)) {
+      for (const [given, flag] of Object.entries(flags)) {
+        expect(unknownOption(given, useOf(command))).to.equal(
+          `unknown option '${given}'. Did you mean ${flag}? See \`reviewkd ${command} --help\`.`,
+        );
+      }
+    }
+  });
+
+  it("does not propose the opposite of a flag that is on by default", () => {
+    const off = { "--nesterov": "--no-nesterov", "--nestrov": "--no-nesterov", "--augment": "--no-augment",
+      "--aug": "--no-augment", "--fused": "--no-fused" };
+    for (const [given, flag] of Object.entries(off)) {
+      expect(unknownOption(given)).to.equal(
+        `unknown option '${given}'. It is on by default; ${flag} turns it off. See \`reviewkd train --help\`.`,
+      );
+    }
+  });
+
+  it("says which argument needs no flag", () => {
+    const usage = { predict: "<weights> <image|dir...>", inspect: "<file>", convert: "<in> <out>" };
+    for (const [command, words] of Object.entries(usage)) {
+      expect(unknownOption("--weights", useOf(command))).to.include(
+        `It is an argument without a flag: \`reviewkd ${command} [options] ${words}\`.`,
+      );
+    }
+  });
+
+  it("has advice instead of a flag that means something else", () => {
+    const notes = { train: { "--overwrite": "A run replaces no other", "--beta": "belong to `reviewkd distill`" },
+      distill: { "--T": "temperature: 4", "--temperature": "temperature: 4" },
+      predict: { "--num-classes": "The weights determine the number of classes." } };
+    for (const [command, flags] of Object.entries(notes)) {
+      for (const [given, note] of Object.entries(flags))
+        expect(unknownOption(given, useOf(command))).to.include(note).and.to.not.include("Did you mean");
+    }
+    for (const other of ["--rub", "--constructor"])
+      expect(unknownOption(other, { ...TRAIN, flags: ["--data"] })).to.equal(
+        `unknown option '${other}'. See \`reviewkd train --help\`.`,
+      );
   });
 
   it("names no flag that the command does not have", () => {
@@ -43,7 +100,7 @@ describe("cli/errors", () => {
   });
 
   it("names the command that was meant", () => {
-    const use = { name: "reviewkd", flags: [], commands: ["train", "eval", "data"], words: [] };
+    const use = { ...TRAIN, name: "reviewkd", flags: [], commands: ["train", "eval", "data"] };
     const message = (word: string): string =>
       describeError(new CommanderError(1, "commander.unknownCommand", `error: unknown command '${word}'`), use).message;
     expect(message("traim")).to.equal("unknown command 'traim'. Did you mean train? See `reviewkd --help`.");

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { isReviewKdError, schemas } from "../../../lib/index.js";
-import { count, counts, DATA_SPECS, dataSpec, imageSize, nonNegativeNumber, oneOf, positiveCount, positiveNumber,
-  threeNumbers, text } from "../../../lib/cli/options/values.js";
+import { channelMeans, channelStds, count, counts, DATA_SPECS, dataSpec, imageSize, nonNegativeNumber, oneOf,
+  positiveCount, positiveNumber, text } from "../../../lib/cli/options/values.js";
 
 function rejection(read: () => unknown): { code: string; message: string } {
   try {
@@ -28,10 +28,22 @@ describe("cli/values", () => {
   }
 
   it("reads a number for each channel", () => {
-    expect(threeNumbers("--mean")("0.485, .456,-4e-1")).to.deep.equal([0.485, 0.456, -0.4]);
+    expect(channelMeans("--mean")("0.485, .456,-4e-1")).to.deep.equal([0.485, 0.456, -0.4]);
     for (const bad of ["", "1,2", "1,2,3,4", "1,2,x", "1,,3"]) {
-      expect(rejection(() => threeNumbers("--mean")(bad)).message).to.include(
+      expect(rejection(() => channelMeans("--mean")(bad)).message).to.include(
         "invalid --mean: expected three numbers separated by commas",
+      );
+    }
+  });
+
+  it("rejects statistics of bytes, and deviations of 0", () => {
+    expect(rejection(() => channelMeans("--mean")("0.4,116,103")).message).to.equal(
+      'invalid --mean: expected a mean from -4 to 4 (of pixels divided by 255) for each channel, received "116".',
+    );
+    expect(channelStds("--std")("4,0.2,1")).to.deep.equal([4, 0.2, 1]);
+    for (const [given, wrong] of [["0,0,0", "0"], ["58,57,57", "58"], ["0.2,0.2,-1", "-1"]] as const) {
+      expect(rejection(() => channelStds("--std")(given)).message).to.equal(
+        `invalid --std: expected a standard deviation above 0 and up to 4 (of pixels divided by 255) for each channel, received "${wrong}".`,
       );
     }
   });

@@ -40,7 +40,7 @@ describe("the notices of a training", () => {
 
   it("say that no milestone is reached", () => {
     expect(messages({ training: { epochs: 60 } })).to.deep.equal([
-      "milestones 150, 180 and 210 are not reached in 60 epochs: the learning rate never falls. Choose earlier ones (schedule.milestones, --milestones), or another schedule such as cosine (--schedule cosine).",
+      "milestones 150, 180 and 210 are not reached in 60 epochs, counted from 0: the learning rate never falls. Choose earlier ones, 58 at most (schedule.milestones, --milestones), or another schedule such as cosine (--schedule cosine).",
     ]);
   });
 
@@ -48,9 +48,32 @@ describe("the notices of a training", () => {
     const schedule = { kind: "multi-step" as const, milestones: [5, 8, 9] };
     expect(messages({ training: { epochs: 10, schedule } })).to.have.length(1);
     expect(messages({ training: { epochs: 10, schedule } })[0]).to.match(
-      /^milestone 9 is not reached in 10 epochs: the learning rate falls only 2 times\./,
+      /^milestone 9 is not reached in 10 epochs, counted from 0: the learning rate falls only 2 times\. .* 8 at most \(/,
     );
     expect(messages({ training: { epochs: 11, schedule } })).to.deep.equal([]);
+  });
+
+  it("say which milestone would be the last one with an effect, if there is one", () => {
+    const of = (epochs: number, milestone: number): string[] =>
+      messages({ training: { epochs, schedule: { kind: "multi-step", milestones: [milestone] } } });
+    expect(of(2, 1)).to.deep.equal([
+      "milestone 1 is not reached in 2 epochs, counted from 0: the learning rate never falls. Choose earlier ones, 0 at most (schedule.milestones, --milestones), or another schedule such as cosine (--schedule cosine).",
+    ]);
+    expect(of(2, 0)).to.deep.equal([]);
+    expect(of(1, 0)).to.deep.equal([
+      "milestone 0 is not reached in 1 epoch, counted from 0: the learning rate never falls. Train longer, or choose another schedule such as cosine (--schedule cosine).",
+    ]);
+  });
+
+  it("say that the rate grows at milestones, or stays the same", () => {
+    const of = (factor: number, milestone = 5): string[] =>
+      messages({ training: { epochs: 10, schedule: { kind: "multi-step", milestones: [milestone], factor } } });
+    expect(of(10)).to.deep.equal([
+      "the learning rate grows by a factor of 10 at each milestone. Pass a factor below 1 (schedule.factor, --lr-factor).",
+    ]);
+    expect(of(1)[0]).to.match(/^the learning rate stays the same at each milestone\./);
+    expect(of(0.99)).to.deep.equal([]);
+    expect(of(10, 20)[0]).to.match(/^milestone 20 is not reached/);
   });
 
   it("say which milestones in steps are not reached, and keep silent about the default's epochs then", () => {
@@ -58,13 +81,15 @@ describe("the notices of a training", () => {
       messages({ training: { epochs: null, maxSteps: 1000, schedule: { kind: "multi-step", milestoneSteps } } });
     expect(steps([500, 999])).to.deep.equal([]);
     expect(steps([5000])[0]).to.match(
-      /^milestone step 5000 is not reached in 1000 steps: the learning rate never falls\./,
+      /^milestone step 5000 is not reached in 1000 steps, counted from 0: the learning rate never falls\. .* 999 at most \(/,
     );
     const [message] = messages({
       training: { epochs: null, maxSteps: 1000,
         schedule: { kind: "multi-step", milestones: [], milestoneSteps: [500, 1000] } },
     });
-    expect(message).to.match(/^milestone step 1000 is not reached in 1000 steps: the learning rate falls only once\./);
+    expect(message).to.match(
+      /^milestone step 1000 is not reached in 1000 steps, counted from 0: the learning rate falls only once\./,
+    );
   });
 
   it("say that a warm-up is as long as the training", () => {
@@ -104,6 +129,21 @@ describe("the notices of a training", () => {
     expect(of("shufflenetv1", 0.04, { training: { batchSize: 256 } })).to.deep.equal([]);
     expect(of("resnet20", 0.1)).to.deep.equal([]);
     expect(of("mobilenetv1", 0.1, { side: 224 })).to.deep.equal([]);
+  });
+
+  it("say that a rate is far above all published ones, which grow with the batch", () => {
+    const of = (learningRate: number, batchSize: number, name = "resnet20"): string[] =>
+      messages({ model: { name, numClasses: 100, parameterCount: () => 1 },
+        training: { batchSize, schedule: { kind: "cosine" }, optimizer: { kind: "sgd", learningRate } } });
+    for (const name of ["resnet20", "shufflenetv1"]) {
+      const found = of(10, 128, name);
+      expect(found).to.have.length(1);
+      expect(found[0]).to.match(/^a learning rate of 10 is far above those of published trainings with SGD/);
+    }
+    expect(of(1.01, 128)).to.have.length(1);
+    for (const [rate, batch] of [[1, 128], [3.2, 8192], [32, 8192]] as const)
+      expect(of(rate, batch), `${rate}`).to.deep.equal([]);
+    expect(of(33, 8192)).to.have.length(1);
   });
 
   it("say that a weight decay is that of another optimizer", () => {

@@ -1,6 +1,7 @@
 #include "core/ops/threads/default_threads.h"
 
 #include <ATen/Parallel.h>
+#include <c10/core/thread_pool.h>
 
 #include <algorithm>
 #include <charconv>
@@ -35,9 +36,11 @@ DefaultThreads find() {
   const char* open_mp = std::getenv("OMP_NUM_THREADS");
   if (const int count = thread_count_in(mkl); count > 0) return {count, ThreadsOrigin::kMkl};
   if (const int count = thread_count_in(open_mp); count > 0) return {count, ThreadsOrigin::kOpenMp};
-  // libtorch's function complains about a variable without a number, at length, which OpenMP has done already.
+  // libtorch's function reads the variables too: it takes 1 from "1.5", and of text MKL makes one thread.
   const bool is_set = mkl != nullptr || open_mp != nullptr;
-  return threads_for(processors_with(is_set ? at::get_num_threads() : at::intraop_default_num_threads()));
+  const int cores =
+      is_set ? static_cast<int>(c10::TaskThreadPoolBase::defaultNumThreads()) : at::intraop_default_num_threads();
+  return threads_for(processors_with(cores));
 }
 
 }  // namespace
