@@ -261,7 +261,7 @@ describe("naming the classes of images", function () {
     await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { topK: 0 }));
     const normalized = Tensor.from(new Float32Array(3 * 32 * 32).fill(-1.5), [3, 32, 32]);
     const { message } = await failureOf("INVALID_ARGUMENT", () => model.classify([normalized], OPTIONS));
-    expect(message).to.include("images[0]: expected values from 0 to 1, received -1.5 to -1.5");
+    expect(message).to.include("invalid images[0]: value 0 is -1.5: expected values from 0 to 1.");
     const identity: Dataset["normalization"] = { mean: [0, 0, 0], std: [1, 1, 1] };
     expect(await model.classify([normalized], { ...OPTIONS, normalization: identity })).to.have.length(1);
     const names = await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { classNames: ["a"] }));
@@ -272,6 +272,17 @@ describe("naming the classes of images", function () {
     const gone = await createModel("resnet8", { numClasses: 2 });
     gone.dispose();
     await failureOf("DISPOSED", () => gone.classify([tensorOf(1)], OPTIONS));
+  });
+
+  it("names the image and the value of a Tensor that is not from 0 to 1", async () => {
+    for (const [at, value, shape, place] of [[5, NaN, [3, 32, 32], "value 5 is NaN"], [3072 + 5, 1.5, [2, 3, 32, 32],
+      "image 1, value 5 is 1.5"]] as const) {
+      const values = new Float32Array(3072 * (shape.length === 4 ? 2 : 1)).fill(0.5);
+      values[at] = value;
+      const { message } = await failureOf("INVALID_ARGUMENT", () =>
+        model.classify([tensorOf(1), Tensor.from(values, shape)], OPTIONS));
+      expect(message).to.include(`invalid images[1]: ${place}: expected values from 0 to 1.`);
+    }
   });
 
   it("refuses weights whose outputs are no numbers", async () => {
