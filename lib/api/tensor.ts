@@ -3,7 +3,7 @@ import { addon, type NativeEntries, type NativeTensor, type TensorValues, type T
 import { NativeObject } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
 import { assertAttached, bytesOf, isTypedArray, typedArrayName, type TypedArrayName } from "../config/typed-arrays.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse, readValues, valueText } from "../config/validation.js";
 
 /** Values that {@link Tensor.from} accepts. */
 export type TensorInput = TensorValues | readonly number[];
@@ -28,7 +28,9 @@ export function tensorParts(
 ): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
   const lengths = parse(Shape, shape, "shape");
   assertObject(options, "tensor options");
-  const array = Array.isArray(values) ? fromNumbers(values) : values as TensorValues;
+  const wanted = options.dtype === undefined ? undefined : parse(DType, options.dtype, "dtype");
+  const array = readValues(() => Array.isArray(values) ? fromNumbers(values, wanted) : values as TensorValues,
+    "tensor values");
   const own = DTYPE_OF.get(typedArrayName(array));
   if (own === undefined) {
     throw new ReviewKdError("DTYPE_MISMATCH",
@@ -36,12 +38,34 @@ export function tensorParts(
   }
   assertAttached(array, "tensor values");
   const isClamped = isTypedArray(array as unknown, "Uint8ClampedArray");
-  return { values: isClamped ? bytesOf(array as Uint8Array) : array, shape: lengths,
-    dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
+  const dtype = wanted ?? own;
+  if (dtype !== own) assertRange(array, dtype);
+  return { values: isClamped ? bytesOf(array as Uint8Array) : array, shape: lengths, dtype };
 }
 
-function fromNumbers(values: readonly unknown[]): Float32Array {
-  const result = new Float32Array(values.length);
+/** The least and the largest number of integer types. */
+const RANGES: Readonly<Partial<Record<DType, readonly [least: bigint, largest: bigint]>>> = {
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint8: [0n, 255n],
+};
+
+/** @throws ReviewKdError `INVALID_ARGUMENT` for a value that an integer type does not have. */
+function assertRange(values: TensorValues, dtype: DType): void {
+  const range = RANGES[dtype];
+  if (range === undefined) return;
+  const [least, largest] = range;
+  for (let index = 0; index < values.length; ++index) {
+    const value = values[index] as number | bigint;
+    if ((typeof value === "bigint" || Number.isInteger(value)) && value >= least && value <= largest) continue;
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid tensor values: values[${index}] is ${valueText(value)}: expected an integer from ${least} to ${largest}. Round or clip the values first, or pass another dtype.`);
+  }
+}
+
+/** The numbers as float32, or as float64 for a type that holds more digits. */
+function fromNumbers(values: readonly unknown[], dtype: DType = "float32"): Float32Array | Float64Array {
+  const isSingle = dtype === "float32" || dtype === "bfloat16";
+  const result = isSingle ? new Float32Array(values.length) : new Float64Array(values.length);
   for (let index = 0; index < values.length; ++index) {
     const value = values[index];
     if (typeof value !== "number") {
@@ -83,7 +107,7 @@ export class Tensor extends NativeObject<NativeTensor> {
    * @param values - a typed array or numbers in row-major order; as many as `shape` requires.
    * @param shape - one length per dimension; `[]` for a scalar.
    * @param options - `dtype` of the tensor. Default: that of the typed array, float32 for numbers, int64 for narrower
-   * signed integers.
+   * signed integers. Values of another type must be integers in its range for int64 and uint8.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`.
    */
   static from(values: TensorInput, shape: Shape, options: { dtype?: DType } = {}): Tensor {
