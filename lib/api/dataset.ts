@@ -1,10 +1,11 @@
 import { BatchOptions, type BatchOptionsInput, type DataNotice, DetectionBatchOptions, type DetectionBatchOptionsInput,
   type Normalization, type Preprocessing } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import type { TensorTree } from "../native.js";
 import { wrapped } from "./functional/call.js";
+import { CLASS_NAME, isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import type { SplitImages } from "./split-images.js";
 import type { Tensor } from "./tensor.js";
 
@@ -57,6 +58,11 @@ export class DatasetSplit<Of extends AnyBatch = AnyBatch> {
     assertObject(images, "images of a DatasetSplit");
     this.size = images.size;
     this.imageShape = [3, images.height, images.width];
+  }
+
+  /** @internal */
+  get [CLASS_NAME](): string {
+    return "DatasetSplit";
   }
 
   /**
@@ -137,6 +143,11 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
     this.test = new DatasetSplit(parts.test, "test", parts.classNames);
   }
 
+  /** @internal */
+  get [CLASS_NAME](): string {
+    return "Dataset";
+  }
+
   /** Frees the images once no session reads them. Using the data set afterwards throws `DISPOSED`. */
   dispose(): void {
     this.#dispose();
@@ -151,12 +162,12 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
 export function assertDataset(data: unknown): asserts data is Dataset {
   if (data instanceof Dataset) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid data: expected the result of loadDataset, received ${valueText(data)}.`);
+    `invalid data: expected the result of loadDataset, received ${receivedText(data, "Dataset")}.${isForeign(data, "Dataset") ? ` ${ONE_COPY}` : ""}`);
 }
 
 /** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a split of such a result. */
 export function assertSplit(data: unknown): asserts data is DatasetSplit {
   if (data instanceof DatasetSplit) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid data: expected a split of a data set, received ${valueText(data)}. Pass \`data.test\` or \`data.train\` of the result of loadDataset.`);
+    `invalid data: expected a split of a data set, received ${receivedText(data, "DatasetSplit")}. ${isForeign(data, "DatasetSplit") ? ONE_COPY : "Pass `data.test` or `data.train` of the result of loadDataset."}`);
 }

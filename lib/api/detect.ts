@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Count, Exif, PositiveCount, ThreadCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
 import { assertAttached, bytesOf, isTypedArray, unshared } from "../config/typed-arrays.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
 import { withHome } from "../config/file-path.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
@@ -14,6 +14,7 @@ import type { NativeModel, TensorTree } from "../native.js";
 import { throwIfAborted } from "./abort.js";
 import type { Detections } from "./detector.js";
 import { wrapped } from "./functional/call.js";
+import { isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import { Tensor } from "./tensor.js";
 
 /** An image: a Tensor `[3, H, W]`, RGB from 0 to 1, an encoded image such as a JPEG, or the path of an image file. */
@@ -133,7 +134,7 @@ export function assertImage(image: unknown, index: number): void {
   if (image instanceof Tensor || isTypedArray(image, "Uint8Array") || (typeof image === "string" && image !== ""))
     return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${valueText(image)}.`);
+    `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${receivedText(image, "Tensor")}.${isForeign(image, "Tensor") ? ` ${ONE_COPY}` : ""}`);
 }
 
 /** Decodes what is not a Tensor; sharp is loaded once it is needed. */

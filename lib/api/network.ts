@@ -15,7 +15,7 @@ import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/s
 import { assertObject, parse } from "../config/validation.js";
 import { explainShard, weightsFiles } from "../config/weights-path.js";
 import { atCall, ReviewKdError } from "../errors.js";
-import { NativeObject } from "./native-object.js";
+import { isForeign, NativeObject, ONE_COPY } from "./native-object.js";
 import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
@@ -163,6 +163,14 @@ export abstract class Network extends NativeObject<NativeModel> {
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.native, data, options);
   }
+}
+
+/** The names of the classes of networks. */
+export const NETWORKS = ["Model", "Detector"] as const;
+
+/** The fix for a value that is none. */
+export function networkFix(value: unknown): string {
+  return isForeign(value, ...NETWORKS) ? ONE_COPY : "Create it with createModel or createDetector.";
 }
 
 /** Properties of a network that are known before it is created. */

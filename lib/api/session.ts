@@ -5,11 +5,10 @@ import { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { withoutPartialAdvice } from "../config/weights-advice.js";
-import { natives, type Tree } from "./functional/call.js";
 import { Model } from "./model.js";
-import { evaluateWith, Network, type EvaluateOptions } from "./network.js";
+import { evaluateWith, Network, networkFix, NETWORKS, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
-import { NativeObject } from "./native-object.js";
+import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { Count, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { StepResult } from "../config/schemas/losses.js";
@@ -19,11 +18,12 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
+import { nativeBatches } from "./step-batch.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
 import { withHome } from "../config/file-path.js";
 import { withDetectorDefaults } from "../config/detector-defaults.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse, readValues } from "../config/validation.js";
 
 /** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
@@ -85,6 +85,11 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     super(native);
   }
 
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Session";
+  }
+
   /** The names of losses and metrics, and the metric that decides which epoch is the best. */
   get task(): TaskInfo {
     return this.native.task();
@@ -105,13 +110,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    * ```
    */
   async step(batch: AnyBatch | readonly AnyBatch[]): Promise<StepResult> {
-    const batches: readonly unknown[] = Array.isArray(batch) ? batch : [batch];
-    for (const [index, one] of batches.entries()) {
-      if (typeof one === "object" && one !== null && "images" in one) continue;
-      throw new ReviewKdError("INVALID_ARGUMENT",
-        `invalid batches[${index}]: expected an object with images and labels or targets, received ${valueText(one)}.`);
-    }
-    return this.native.step(batches.map((one) => natives(one as Tree)));
+    const kind = this.model instanceof Model ? "labels" : "targets";
+    return this.native.step(readValues(() => nativeBatches(batch, kind), "batches"));
   }
 
   /**
@@ -266,11 +266,11 @@ export function assertTarget({ distiller, model }: { readonly distiller?: unknow
   }
   if (distiller !== undefined && !(distiller instanceof Distiller && NativeObject.isCreated(distiller))) {
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid distiller in ${what}: expected a Distiller, received ${valueText(distiller)}. Create it with createDistiller.`);
+      `invalid distiller in ${what}: expected a Distiller, received ${receivedText(distiller, "Distiller")}. ${isForeign(distiller, "Distiller") ? ONE_COPY : "Create it with createDistiller."}`);
   }
   if (model !== undefined && !(model instanceof Network && NativeObject.isCreated(model))) {
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid model in ${what}: expected a Model or a Detector, received ${valueText(model)}. Create it with createModel or createDetector.`);
+      `invalid model in ${what}: expected a Model or a Detector, received ${receivedText(model, ...NETWORKS)}. ${networkFix(model)}`);
   }
 }
 

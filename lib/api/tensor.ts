@@ -1,6 +1,6 @@
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
-import { NativeObject } from "./native-object.js";
+import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
 import { assertAttached, bytesOf, isTypedArray, typedArrayName, type TypedArrayName } from "../config/typed-arrays.js";
 import { assertObject, parse, readValues, valueText } from "../config/validation.js";
@@ -101,6 +101,11 @@ export class Tensor extends NativeObject<NativeTensor> {
     this.dtype = native.dtype();
   }
 
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Tensor";
+  }
+
   /**
    * Copies values into a new tensor.
    *
@@ -153,13 +158,11 @@ export class Tensor extends NativeObject<NativeTensor> {
  */
 export function nativeTensor(value: unknown, what: string): NativeTensor {
   if (value instanceof Tensor) return value.native;
-  const received = valueText(value);
-  const isForeign = received === "a Tensor";
+  const fix = isForeign(value, "Tensor") ?
+    `${ONE_COPY} Or copy it: \`Tensor.from(tensor.toTypedArray(), tensor.shape)\`.`
+    : "Make one with Tensor.from().";
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid ${what}: expected a Tensor, received ${isForeign ? "one of another copy of this package" : received}. ${
-      isForeign ? "Use one installation, or copy it: `Tensor.from(tensor.toTypedArray(), tensor.shape)`."
-        : "Make one with Tensor.from()."
-    }`);
+    `invalid ${what}: expected a Tensor, received ${receivedText(value, "Tensor")}. ${fix}`);
 }
 
 /** A network's parameters and buffers keyed by their published names, in PyTorch's order. */

@@ -255,6 +255,7 @@ function classNameOf(value: object): string | undefined {
   }
 }
 
-function withArticle(name: string): string {
+/** `a Model`. */
+export function withArticle(name: string): string {
   return `${/^[AEIOU]/.test(name) && !name.startsWith("Uint") ? "an" : "a"} ${name}`;
 }
