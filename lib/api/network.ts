@@ -6,7 +6,7 @@ import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
 import { NETWORK_ALIASES } from "../config/name-aliases.js";
 import { findByName, unknownName } from "../config/nearest-name.js";
-import { type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
+import { Metadata, type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import type { TaskInfo } from "../config/schemas/task.js";
@@ -30,7 +30,7 @@ const EvaluateOptions = z.strictObject({
   threads: ThreadCount.optional(),
 });
 
-const SaveOptions = z.strictObject({ metadata: z.record(z.string(), z.string()).optional() });
+const SaveOptions = z.strictObject({ metadata: Metadata.optional() });
 
 /** @internal Options of loading a state dict. */
 export const LoadStateDictOptions = StateDictOptions.extend({ strict: z.boolean().default(true) });

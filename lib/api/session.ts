@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { z } from "zod";
 import { withSignal } from "./abort.js";
 import { assertDataset, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
@@ -9,7 +10,7 @@ import { Model } from "./model.js";
 import { evaluateWith, Network, networkFix, NETWORKS, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
 import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
-import { Count, PositiveNumber } from "../config/schemas/common.js";
+import { Count, Metadata, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { StepResult } from "../config/schemas/losses.js";
 import type { SystemInfo } from "../config/schemas/system.js";
@@ -21,9 +22,9 @@ import { EpochOptions, StepOptions, type EpochOptionsInput,
 import { nativeBatches } from "./step-batch.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
-import { withHome } from "../config/file-path.js";
+import { FilePath } from "../config/file-path.js";
 import { withDetectorDefaults } from "../config/detector-defaults.js";
-import { assertObject, parse, readValues } from "../config/validation.js";
+import { assertObject, parse, readValues, valueText } from "../config/validation.js";
 
 /** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
@@ -34,16 +35,19 @@ export interface SaveCheckpointOptions {
   readonly keepAs?: string | undefined;
 }
 
-const Path = z.string().min(1);
-const Metadata = z.record(z.string(), z.string());
-const SaveOptions = z.strictObject({ keepAs: z.string().optional() });
+const SaveOptions = z.strictObject({ keepAs: FilePath.optional() });
 const LoadCheckpointOptions = z.strictObject({ otherTeacher: z.boolean().default(false) });
 
-/** Checks what is saved before anything is awaited. */
-function parseSave(path: unknown, metadata: unknown, options: unknown): z.output<typeof SaveOptions> {
-  parse(Path, path, "path");
+/** Checks what is saved before anything is awaited. `keepAs` is empty if no file is to be kept. */
+function parseSave(path: unknown, metadata: unknown, options: unknown): { to: string; keepAs: string } {
+  const to = parse(FilePath, path, "path");
   parse(Metadata, metadata, "metadata");
-  return parse(SaveOptions, options, "save options");
+  const { keepAs = "" } = parse(SaveOptions, options, "save options");
+  if (keepAs !== "" && resolve(keepAs) === resolve(to)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid keepAs in save options: expected another path than that of the checkpoint, received ${valueText(keepAs)}. Pass the name under which the earlier file is kept.`);
+  }
+  return { to, keepAs };
 }
 
 /** Options of {@link Session.trainEpoch}. */
@@ -192,8 +196,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<void> {
-    const { keepAs = "" } = parseSave(path, metadata, options);
-    const save = async (): Promise<void> => this.native.save(withHome(path), await this.#signed(metadata), keepAs);
+    const { to, keepAs } = parseSave(path, metadata, options);
+    const save = async (): Promise<void> => this.native.save(to, await this.#signed(metadata), keepAs);
     return atCall(save());
   }
 
@@ -206,9 +210,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<boolean> {
-    const { keepAs = "" } = parseSave(path, metadata, options);
-    const save = async (): Promise<boolean> =>
-      this.native.saveWithinEpoch(withHome(path), await this.#signed(metadata), keepAs);
+    const { to, keepAs } = parseSave(path, metadata, options);
+    const save = async (): Promise<boolean> => this.native.saveWithinEpoch(to, await this.#signed(metadata), keepAs);
     return atCall(save());
   }
 
@@ -225,7 +228,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
     const { otherTeacher } = parse(LoadCheckpointOptions, options, "options of loadCheckpoint");
-    const load = this.native.load(withHome(parse(Path, path, "path")), otherTeacher);
+    const load = this.native.load(parse(FilePath, path, "path"), otherTeacher);
     return load.catch((error: unknown) => {
       throw withoutPartialAdvice(error);
     });

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
 import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
@@ -173,8 +174,11 @@ export function toStateDict(entries: NativeEntries): StateDict {
   return Object.fromEntries(entries.map(([name, native]) => [name, Tensor.wrap(native)]));
 }
 
+/** Not a Map, whose entries are no properties. The entries are checked one by one. */
+const AnyStateDict = z.record(z.string(), z.unknown()).describe("an object of Tensors by name");
+
 /** @internal */
 export function toEntries(state: Readonly<StateDict>): NativeEntries {
-  assertObject(state, "state dict");
+  parse(AnyStateDict, state, "state dict");
   return Object.entries(state).map(([name, tensor]) => [name, nativeTensor(tensor, `state dict entry ${name}`)]);
 }

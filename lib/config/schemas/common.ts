@@ -58,6 +58,11 @@ export type Device = z.infer<typeof Device>;
 export const Exif = z.enum(["ignore", "rotate"]);
 export type Exif = z.infer<typeof Exif>;
 
+/** Strings that a file holds in addition to its tensors. Native code would read a name until its NUL character. */
+export const Metadata = z.record(z.string(), z.string())
+  .refine((metadata) => Object.keys(metadata).every((name) => !name.includes("\0")), "names without a NUL character");
+export type Metadata = z.infer<typeof Metadata>;
+
 /** Shape of a tensor: one length per dimension. */
 export const Shape = z.array(Count).readonly();
 export type Shape = z.infer<typeof Shape>;
