@@ -285,6 +285,37 @@ describe("naming the classes of images", function () {
     }
   });
 
+  it("names the image of a list that is missing, broken or cannot be read", async () => {
+    const png = await readFile(at("folder/1.png"));
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>');
+    const unread = Object.defineProperty([png, png], 1, { get: () => {
+      throw new Error("boom");
+    } });
+    for (const [code, images, says] of [
+      ["INVALID_ARGUMENT", [png, , png],
+        "invalid images[1]: expected a Tensor, an encoded image or the path of an image " +
+        "file, received nothing."],
+      ["INVALID_ARGUMENT", unread, "invalid images: expected values that can be read, received one that throws: boom."],
+      ["FILE_CORRUPT", [png, png, Buffer.from("xx")], "cannot decode the image images[2]: "],
+      ["FILE_UNSUPPORTED", [png, svg], "invalid image images[1]: expected a JPEG"],
+      ["FILE_UNSUPPORTED", svg, "invalid image in memory: expected a JPEG"],
+    ] as const) {
+      const { message } = await failureOf(code, () => model.classify(images as ImageInput[], OPTIONS));
+      expect(message).to.include(says);
+    }
+  });
+
+  it("bounds the sizes that images are resized to", async () => {
+    for (const [options, name] of [[{ imageSize: 1e6 }, "imageSize"], [{ imageSize: [32, 1e6] }, "imageSize[1]"], [{
+      resizeSize: 1e6,
+    }, "resizeSize"]] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => model.classify(at("folder/1.png"), options));
+      expect(message).to.equal(
+        `invalid ${name} in classify options: expected a whole number ≤ 16384, received 1000000.`,
+      );
+    }
+  });
+
   it("refuses weights whose outputs are no numbers", async () => {
     using diverged = await createModel("resnet8", { numClasses: 2 });
     await setLogits(diverged, [Number.NaN, 1]);
