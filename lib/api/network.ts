@@ -5,7 +5,7 @@ import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
 import { NETWORK_ALIASES } from "../config/name-aliases.js";
-import { findByName, unknownName } from "../config/nearest-name.js";
+import { unknownName } from "../config/nearest-name.js";
 import { Metadata, type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
@@ -195,9 +195,13 @@ export function networkInfo(name: string, role: string): NetworkInfo {
     const { task, levels } = addon().detectorInfo(knownDetector(name, role));
     return { name, task, stages: levels };
   }
-  const { features } = findByName(addon().listModels(), name, { role, others: addon().listDetectors(),
-    ...ABOUT_NETWORKS });
-  return { name, task: registryTask(), stages: features.map((stage) => stage.name) };
+  const models = addon().listModels();
+  const found = models.find((model) => model.name === name);
+  if (found === undefined) {
+    const valid = [...models.map((model) => model.name), ...addon().listDetectors()];
+    throw unknownName(name, { role, valid, ...ABOUT_NETWORKS });
+  }
+  return { name, task: registryTask(), stages: found.features.map((stage) => stage.name) };
 }
 
 /** The name of a detector, which is `name`. @throws ReviewKdError `UNKNOWN_NAME`, with the list of names. */

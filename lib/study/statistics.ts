@@ -2,13 +2,17 @@ import { z } from "zod";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 
-/** Results may be infinite or no numbers. */
-const Values = z.array(z.custom<number>((value) => typeof value === "number", { error: "a number" }));
+/** Results may be infinite. */
+const Arguments = z.strictObject({
+  values: z.array(z.custom<number>((value) => typeof value === "number" && !Number.isNaN(value), {
+    error: "a number",
+  })),
+});
 
 /**
  * Mean and sample standard deviation; the deviation of a single value is `null`.
  *
- * @throws `INVALID_ARGUMENT`: no values.
+ * @throws `INVALID_ARGUMENT`: no values, or one that is no number.
  *
  * @example
  * ```ts
@@ -18,7 +22,7 @@ const Values = z.array(z.custom<number>((value) => typeof value === "number", { 
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
   if (Array.isArray(values) && values.length === 0)
     throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
-  parse(Values, values, "values for a mean");
+  parse(Arguments, { values }, "arguments of meanAndDeviation");
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

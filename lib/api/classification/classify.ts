@@ -1,7 +1,7 @@
 // Class names and probabilities of images: tensors, encoded images and files.
 import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
-import { PositiveCount } from "../../config/schemas/common.js";
+import { ImageSide, PositiveCount } from "../../config/schemas/common.js";
 import { type Preprocessing, RecordedPreprocessing } from "../../config/schemas/data.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
@@ -35,9 +35,6 @@ export interface ClassifiedImage {
   readonly reason?: undefined;
 }
 
-/** Pixels of a side: larger images would not fit into memory. */
-const Side = PositiveCount.max(16_384);
-
 const OptionsOfBoth = z.strictObject({
   /** Number of classes for each image, the most likely ones. */
   topK: PositiveCount.default(5),
@@ -46,9 +43,9 @@ const OptionsOfBoth = z.strictObject({
   /** One name per class. Default: those that the weights were saved with, or those of the data trained on. */
   classNames: z.array(z.string()).readonly().optional(),
   /** Height and width of the network's input, or one number for both. Default: as the training's. */
-  imageSize: z.union([Side, z.tuple([Side, Side]).readonly()]).optional(),
+  imageSize: z.union([ImageSide, z.tuple([ImageSide, ImageSide]).readonly()]).optional(),
   /** As {@link Preprocessing} has it. Default: the training's, in proportion to `imageSize`. */
-  resizeSize: Side.optional(),
+  resizeSize: ImageSide.optional(),
   /** Default: that of the training. */
   normalization: RecordedPreprocessing.shape.normalization.optional(),
 });
