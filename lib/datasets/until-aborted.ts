@@ -2,8 +2,8 @@ import { readValues, valueText } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 
 /**
- * Yields the items of a stream's iterable until it ends or the signal is aborted, even while an item is pending, which may
- * never arrive. If no item is pending, the iterator's `return` is called and awaited.
+ * Yields the items of a stream's iterable until it ends or the signal is aborted, even while an item is pending, which
+ * may never arrive. If no item is pending, the iterator's `return` is called and awaited.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT` for an object that only looks like an iterable.
  */

@@ -1,5 +1,5 @@
 // The pixels of an image file as a classifier sees them in an evaluation: resized, with the center cut out.
-import { decodeImage, type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
+import { type decodeImage, type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
 import type { Sharp } from "./load-sharp.js";
 import { opaqueGif } from "./opaque-gif.js";
 import { uprightWithoutAlpha } from "./without-alpha.js";
