@@ -1,13 +1,13 @@
 import { BatchOptions, type BatchOptionsInput, type DataNotice, DetectionBatchOptions, type DetectionBatchOptionsInput,
   type Normalization, type Preprocessing } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
-import { assertObject, parse } from "../config/validation.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import type { TensorTree } from "../native.js";
 import { wrapped } from "./functional/call.js";
 import { CLASS_NAME, isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import type { SplitImages } from "./split-images.js";
-import type { Tensor } from "./tensor.js";
+import { nativeTensor, type Tensor } from "./tensor.js";
 
 /** Images and labels of one step. */
 export interface Batch {
@@ -170,4 +170,54 @@ export function assertSplit(data: unknown): asserts data is DatasetSplit {
   if (data instanceof DatasetSplit) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid data: expected a split of a data set, received ${receivedText(data, "DatasetSplit")}. ${isForeign(data, "DatasetSplit") ? ONE_COPY : "Pass `data.test` or `data.train` of the result of loadDataset."}`);
+}
+
+/**
+ * The batches of one step as native code takes them, which checks shapes and values.
+ *
+ * @param kind - Whether the batches are of a classifier, with labels, or of a detector, with targets.
+ * @internal
+ * @throws ReviewKdError `INVALID_ARGUMENT` for a part of another class.
+ */
+export function nativeBatches(given: AnyBatch | readonly AnyBatch[], kind: "labels" | "targets"): TensorTree[] {
+  const isOne = !Array.isArray(given);
+  const batches: readonly unknown[] = isOne ? [given] : Array.from(given);
+  return batches.map((batch, index) => {
+    if (typeof batch !== "object" || batch === null || !("images" in batch)) {
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid batches[${index}]: expected an object with images and labels or targets, received ${valueText(batch)}.`);
+    }
+    const parts = batch as Readonly<Record<string, unknown>>;
+    const where = isOne ? "" : ` of batches[${index}]`;
+    return kind === "labels" ? labelledBatch(parts, where) : detectionBatch(parts, where);
+  });
+}
+
+function labelledBatch({ images, labels }: Readonly<Record<string, unknown>>, where: string): TensorTree {
+  return { images: nativeTensor(images, `images${where}`), labels: nativeTensor(labels, `labels${where}`) };
+}
+
+function detectionBatch({ images, targets }: Readonly<Record<string, unknown>>, where: string): TensorTree {
+  return {
+    images: listOf(images, `images${where}`, "Tensors").map((image, index) =>
+      nativeTensor(image, `images[${index}]${where}`)
+    ),
+    targets: listOf(targets, `targets${where}`, "objects with boxes and labels").map((target, index) => {
+      const place = `targets[${index}]${where}`;
+      if (typeof target !== "object" || target === null) {
+        throw new ReviewKdError("INVALID_ARGUMENT",
+          `invalid ${place}: expected an object with boxes and labels, received ${valueText(target)}.`);
+      }
+      const { boxes, labels, masks } = target as Readonly<Record<string, unknown>>;
+      return { boxes: nativeTensor(boxes, `boxes of ${place}`), labels: nativeTensor(labels, `labels of ${place}`),
+        ...(masks === undefined || masks === null ? {} : { masks: nativeTensor(masks, `masks of ${place}`) }) };
+    }),
+  };
+}
+
+/** The elements, of which those that a sparse list lacks are undefined. */
+function listOf(value: unknown, what: string, elements: string): unknown[] {
+  if (Array.isArray(value)) return Array.from(value);
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${what}: expected an array of ${elements}, received ${valueText(value)}.`);
 }

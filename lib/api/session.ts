@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { withSignal } from "./abort.js";
-import { assertDataset, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
+import { assertDataset, nativeBatches, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
 import { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { atCall, ReviewKdError } from "../errors.js";
@@ -19,7 +19,6 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
-import { nativeBatches } from "./step-batch.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
 import { FilePath } from "../config/file-path.js";
