@@ -20,9 +20,9 @@ const Arguments = z.strictObject({
  * ```
  */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  if (Array.isArray(values) && values.length === 0)
-    throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
   parse(Arguments, { values }, "arguments of meanAndDeviation");
+  if (values.length === 0)
+    throw new ReviewKdError("INVALID_ARGUMENT", "invalid values for a mean: expected one or more, received none.");
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   if (values.length < 2) return { mean, deviation: null };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
