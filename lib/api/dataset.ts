@@ -5,8 +5,9 @@ import { assertObject, parse, valueText } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import type { TensorTree } from "../native.js";
 import { wrapped } from "./functional/call.js";
+import { CLASS_NAME, isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import type { SplitImages } from "./split-images.js";
-import type { Tensor } from "./tensor.js";
+import { nativeTensor, type Tensor } from "./tensor.js";
 
 /** Images and labels of one step. */
 export interface Batch {
@@ -57,6 +58,11 @@ export class DatasetSplit<Of extends AnyBatch = AnyBatch> {
     assertObject(images, "images of a DatasetSplit");
     this.size = images.size;
     this.imageShape = [3, images.height, images.width];
+  }
+
+  /** @internal */
+  get [CLASS_NAME](): string {
+    return "DatasetSplit";
   }
 
   /**
@@ -137,6 +143,11 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
     this.test = new DatasetSplit(parts.test, "test", parts.classNames);
   }
 
+  /** @internal */
+  get [CLASS_NAME](): string {
+    return "Dataset";
+  }
+
   /** Frees the images once no session reads them. Using the data set afterwards throws `DISPOSED`. */
   dispose(): void {
     this.#dispose();
@@ -151,12 +162,62 @@ export class Dataset<Of extends AnyBatch = AnyBatch> {
 export function assertDataset(data: unknown): asserts data is Dataset {
   if (data instanceof Dataset) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid data: expected the result of loadDataset, received ${valueText(data)}.`);
+    `invalid data: expected the result of loadDataset, received ${receivedText(data, "Dataset")}.${isForeign(data, "Dataset") ? ` ${ONE_COPY}` : ""}`);
 }
 
 /** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a split of such a result. */
 export function assertSplit(data: unknown): asserts data is DatasetSplit {
   if (data instanceof DatasetSplit) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid data: expected a split of a data set, received ${valueText(data)}. Pass \`data.test\` or \`data.train\` of the result of loadDataset.`);
+    `invalid data: expected a split of a data set, received ${receivedText(data, "DatasetSplit")}. ${isForeign(data, "DatasetSplit") ? ONE_COPY : "Pass `data.test` or `data.train` of the result of loadDataset."}`);
+}
+
+/**
+ * The batches of one step as native code takes them, which checks shapes and values.
+ *
+ * @param kind - Whether the batches are of a classifier, with labels, or of a detector, with targets.
+ * @internal
+ * @throws ReviewKdError `INVALID_ARGUMENT` for a part of another class.
+ */
+export function nativeBatches(given: AnyBatch | readonly AnyBatch[], kind: "labels" | "targets"): TensorTree[] {
+  const isOne = !Array.isArray(given);
+  const batches: readonly unknown[] = isOne ? [given] : Array.from(given);
+  return batches.map((batch, index) => {
+    if (typeof batch !== "object" || batch === null || !("images" in batch)) {
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid batches[${index}]: expected an object with images and labels or targets, received ${valueText(batch)}.`);
+    }
+    const parts = batch as Readonly<Record<string, unknown>>;
+    const where = isOne ? "" : ` of batches[${index}]`;
+    return kind === "labels" ? labelledBatch(parts, where) : detectionBatch(parts, where);
+  });
+}
+
+function labelledBatch({ images, labels }: Readonly<Record<string, unknown>>, where: string): TensorTree {
+  return { images: nativeTensor(images, `images${where}`), labels: nativeTensor(labels, `labels${where}`) };
+}
+
+function detectionBatch({ images, targets }: Readonly<Record<string, unknown>>, where: string): TensorTree {
+  return {
+    images: listOf(images, `images${where}`, "Tensors").map((image, index) =>
+      nativeTensor(image, `images[${index}]${where}`)
+    ),
+    targets: listOf(targets, `targets${where}`, "objects with boxes and labels").map((target, index) => {
+      const place = `targets[${index}]${where}`;
+      if (typeof target !== "object" || target === null) {
+        throw new ReviewKdError("INVALID_ARGUMENT",
+          `invalid ${place}: expected an object with boxes and labels, received ${valueText(target)}.`);
+      }
+      const { boxes, labels, masks } = target as Readonly<Record<string, unknown>>;
+      return { boxes: nativeTensor(boxes, `boxes of ${place}`), labels: nativeTensor(labels, `labels of ${place}`),
+        ...(masks === undefined || masks === null ? {} : { masks: nativeTensor(masks, `masks of ${place}`) }) };
+    }),
+  };
+}
+
+/** The elements, of which those that a sparse list lacks are undefined. */
+function listOf(value: unknown, what: string, elements: string): unknown[] {
+  if (Array.isArray(value)) return Array.from(value);
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid ${what}: expected an array of ${elements}, received ${valueText(value)}.`);
 }

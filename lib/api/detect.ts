@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Count, Exif, PositiveCount, ThreadCount } from "../config/schemas/common.js";
 import type { Size } from "../config/schemas/detection/detector.js";
 import { assertAttached, bytesOf, isTypedArray, unshared } from "../config/typed-arrays.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse, readValues } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
 import { withHome } from "../config/file-path.js";
 import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
@@ -14,6 +14,7 @@ import type { NativeModel, TensorTree } from "../native.js";
 import { throwIfAborted } from "./abort.js";
 import type { Detections } from "./detector.js";
 import { wrapped } from "./functional/call.js";
+import { isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import { Tensor } from "./tensor.js";
 
 /** An image: a Tensor `[3, H, W]`, RGB from 0 to 1, an encoded image such as a JPEG, or the path of an image file. */
@@ -75,15 +76,9 @@ export async function detectWith(native: NativeModel, images: ImageInput | reado
   options: DetectOptions): Promise<Detections | Detections[]> {
   const { exif, ...choice } = parse(DetectOptions, options, "detect options");
   assertClasses(native, choice.labels);
-  const list = (Array.isArray(images) ? images : [images]) as readonly unknown[];
-  list.forEach(assertImage);
-  // Encoded images are decoded while the caller's code runs: what it writes to shared memory must not matter.
-  const own = (list as readonly ImageInput[]).map((image) =>
-    typeof image === "string" || image instanceof Tensor ? image : unshared(bytesOf(image))
-  );
   const prepared: (Tensor | DecodedImage)[] = [];
   const prepare = preparation(exif);
-  for await (const image of mapInOrder(own, DECODED_AT_A_TIME, prepare))
+  for await (const image of mapInOrder(namedImages(images), DECODED_AT_A_TIME, prepare))
     prepared.push(image);
   const found = await findObjects(native, prepared, choice);
   return Array.isArray(images) ? found : found[0] as Detections;
@@ -127,22 +122,51 @@ function assertClasses(native: NativeModel, labels: readonly number[] | undefine
     `invalid labels: expected numbers below ${numClasses}, the detector's classes, received ${unknown}.`);
 }
 
+/** An image that a caller passed, and its name in messages: of one that has no path, if it is in a list. */
+export interface NamedImage {
+  readonly image: ImageInput;
+  readonly name?: string | undefined;
+}
+
+/**
+ * The images of a call. A caller may write to the shared memory of encoded ones before they are decoded: of those it
+ * has copies.
+ *
+ * @param check - of each image, in addition to its class.
+ * @throws ReviewKdError `INVALID_ARGUMENT`, and what `check` throws.
+ */
+export function namedImages(images: unknown,
+  check?: (image: ImageInput, index: number) => void): readonly NamedImage[] {
+  return readValues(() => {
+    const isList = Array.isArray(images);
+    // Holes become undefined values, which are none.
+    return Array.from(isList ? images as unknown[] : [images], (image, index): NamedImage => {
+      assertImage(image, index);
+      check?.(image, index);
+      if (typeof image === "string" || image instanceof Tensor) return { image };
+      return { image: unshared(bytesOf(image)), name: isList ? `images[${index}]` : undefined };
+    });
+  }, "images");
+}
+
 /** @throws ReviewKdError `INVALID_ARGUMENT` */
-export function assertImage(image: unknown, index: number): void {
+function assertImage(image: unknown, index: number): asserts image is ImageInput {
   if (ArrayBuffer.isView(image)) assertAttached(image, `images[${index}]`);
   if (image instanceof Tensor || isTypedArray(image, "Uint8Array") || (typeof image === "string" && image !== ""))
     return;
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${valueText(image)}.`);
+    `invalid images[${index}]: expected a Tensor, an encoded image or the path of an image file, received ${receivedText(image, "Tensor")}.${isForeign(image, "Tensor") ? ` ${ONE_COPY}` : ""}`);
 }
 
 /** Decodes what is not a Tensor; sharp is loaded once it is needed. */
-function preparation(exif: Exif): (image: ImageInput) => Promise<Tensor | DecodedImage> {
+function preparation(exif: Exif): (image: NamedImage) => Promise<Tensor | DecodedImage> {
   let sharp: Promise<Sharp> | undefined;
-  return async (image) => {
+  return async ({ image, name }) => {
     if (image instanceof Tensor) return image;
     sharp ??= loadSharp();
-    return decodePhoto(await sharp, typeof image === "string" ? withHome(image, "path of an image") : image, exif);
+    return decodePhoto(await sharp, typeof image === "string" ? withHome(image, "path of an image") : image, exif, {
+      name,
+    });
   };
 }
 

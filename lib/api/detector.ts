@@ -16,6 +16,7 @@ import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, t
   type SkippedImage } from "./detect.js";
 import { natives, wrapped } from "./functional/call.js";
 import { CLASS_NAMES_KEY } from "./metadata.js";
+import { CLASS_NAME } from "./native-object.js";
 import { Network } from "./network.js";
 import type { Tensor } from "./tensor.js";
 
@@ -101,6 +102,11 @@ export class Detector extends Network {
       throw error;
     }
     return detector;
+  }
+
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Detector";
   }
 
   /**

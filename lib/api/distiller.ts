@@ -3,8 +3,8 @@ import { addon, type NativeDistiller } from "../native.js";
 import { Detector, type DetectorOutput } from "./detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
-import { NativeObject } from "./native-object.js";
-import { LoadStateDictOptions, Network as AnyNetwork } from "./network.js";
+import { CLASS_NAME, NativeObject, receivedText } from "./native-object.js";
+import { LoadStateDictOptions, Network as AnyNetwork, networkFix, NETWORKS } from "./network.js";
 import { Seed } from "../config/schemas/common.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodInput,
@@ -12,7 +12,7 @@ import { Method, METHODS, termsOf, type Matching, type MethodInfo, type MethodIn
 import type { LoadReport } from "../config/schemas/weights.js";
 import { nativeTensor, Tensor, toEntries, toStateDict, type StateDict } from "./tensor.js";
 import { withDetectorMethodDefaults } from "../config/detector-defaults.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse } from "../config/validation.js";
 
 /** The output of one method for one batch. */
 export interface TermOutput {
@@ -72,6 +72,11 @@ export class Distiller<Network extends Model | Detector = Model> extends NativeO
   ) {
     super(native);
     this.matching = native.matching();
+  }
+
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Distiller";
   }
 
   /** Number of trainable parameters of the modules that exist only in training. */
@@ -200,7 +205,7 @@ export async function createDistiller<Network extends Model | Detector = Model>(
   for (const [role, network] of Object.entries({ teacher, student })) {
     if (network instanceof AnyNetwork) continue;
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid ${role}: expected a Model or a Detector, received ${valueText(network)}. Create it with createModel or createDetector.`);
+      `invalid ${role}: expected a Model or a Detector, received ${receivedText(network, ...NETWORKS)}. ${networkFix(network)}`);
   }
   const parsed = parse(Method, withDetectorMethodDefaults(student.name, method), "method");
   assertSameClasses(teacher, student, parsed);

@@ -11,6 +11,7 @@ import { atCall, isReviewKdError, loopAtCall, ReviewKdError } from "../errors.js
 import type { Dataset } from "./dataset.js";
 import { detectorInfoOf } from "./detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
+import { CLASS_NAME } from "./native-object.js";
 import { ABOUT_NETWORKS, Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
   type Prediction } from "./classification/classify.js";
@@ -45,6 +46,11 @@ export class Model extends Network {
   #loadReport: LoadReport | null = null;
   #classNames: readonly string[] | null = null;
   #preprocessing: KnownPreprocessing = {};
+
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Model";
+  }
 
   /** The result of loading the last file; `null` if none was loaded. */
   get loadReport(): LoadReport | null {

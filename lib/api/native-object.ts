@@ -1,5 +1,38 @@
-import { valueText } from "../config/validation.js";
+import { valueText, withArticle } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
+
+/** @internal The name of an object's class in every copy of this package, whatever bundlers make of the class. */
+export const CLASS_NAME: unique symbol = Symbol.for("reviewkd.class");
+
+/**
+ * A value that is none of these classes, as an error message shows it. One that is of another copy of this package,
+ * such as that of `require` next to `import`, is said to be.
+ *
+ * @internal
+ */
+export function receivedText(value: unknown, ...names: readonly string[]): string {
+  const name = nameOf(value);
+  const text = name === "" ? valueText(value) : withArticle(name);
+  return isForeign(value, ...names) ? `${text} of another copy of this package` : text;
+}
+
+/** @internal Whether a value is of one of these classes, but of another copy of this package. */
+export function isForeign(value: unknown, ...names: readonly string[]): boolean {
+  return names.includes(nameOf(value)) && !(value instanceof NativeObject);
+}
+
+/** @internal The fix for one of another copy. */
+export const ONE_COPY = "Use one installation of this package, and either import or require.";
+
+function nameOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) return "";
+  try {
+    const name = (value as { readonly [CLASS_NAME]?: unknown })[CLASS_NAME];
+    return typeof name === "string" ? name : "";
+  } catch {
+    return "";
+  }
+}
 
 /** An object of native code. Its memory is freed with it; `dispose()` or `using` frees it immediately. */
 export abstract class NativeObject<Native extends { dispose(): void }> {
@@ -19,6 +52,9 @@ export abstract class NativeObject<Native extends { dispose(): void }> {
   static isCreated(object: object): boolean {
     return #native in object;
   }
+
+  /** @internal */
+  abstract get [CLASS_NAME](): string;
 
   /** @internal */
   get native(): Native {

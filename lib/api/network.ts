@@ -5,8 +5,8 @@ import { addon, type NativeModel } from "../native.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
 import { NETWORK_ALIASES } from "../config/name-aliases.js";
-import { findByName, unknownName } from "../config/nearest-name.js";
-import { type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
+import { unknownName } from "../config/nearest-name.js";
+import { Metadata, type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import type { TaskInfo } from "../config/schemas/task.js";
@@ -15,7 +15,7 @@ import { LoadOptions, type LoadOptionsInput, type LoadReport } from "../config/s
 import { assertObject, parse } from "../config/validation.js";
 import { explainShard, weightsFiles } from "../config/weights-path.js";
 import { atCall, ReviewKdError } from "../errors.js";
-import { NativeObject } from "./native-object.js";
+import { isForeign, NativeObject, ONE_COPY } from "./native-object.js";
 import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
@@ -30,7 +30,7 @@ const EvaluateOptions = z.strictObject({
   threads: ThreadCount.optional(),
 });
 
-const SaveOptions = z.strictObject({ metadata: z.record(z.string(), z.string()).optional() });
+const SaveOptions = z.strictObject({ metadata: Metadata.optional() });
 
 /** @internal Options of loading a state dict. */
 export const LoadStateDictOptions = StateDictOptions.extend({ strict: z.boolean().default(true) });
@@ -165,6 +165,14 @@ export abstract class Network extends NativeObject<NativeModel> {
   }
 }
 
+/** The names of the classes of networks. */
+export const NETWORKS = ["Model", "Detector"] as const;
+
+/** The fix for a value that is none. */
+export function networkFix(value: unknown): string {
+  return isForeign(value, ...NETWORKS) ? ONE_COPY : "Create it with createModel or createDetector.";
+}
+
 /** Properties of a network that are known before it is created. */
 export interface NetworkInfo {
   readonly name: string;
@@ -187,9 +195,13 @@ export function networkInfo(name: string, role: string): NetworkInfo {
     const { task, levels } = addon().detectorInfo(knownDetector(name, role));
     return { name, task, stages: levels };
   }
-  const { features } = findByName(addon().listModels(), name, { role, others: addon().listDetectors(),
-    ...ABOUT_NETWORKS });
-  return { name, task: registryTask(), stages: features.map((stage) => stage.name) };
+  const models = addon().listModels();
+  const found = models.find((model) => model.name === name);
+  if (found === undefined) {
+    const valid = [...models.map((model) => model.name), ...addon().listDetectors()];
+    throw unknownName(name, { role, valid, ...ABOUT_NETWORKS });
+  }
+  return { name, task: registryTask(), stages: found.features.map((stage) => stage.name) };
 }
 
 /** The name of a detector, which is `name`. @throws ReviewKdError `UNKNOWN_NAME`, with the list of names. */

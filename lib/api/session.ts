@@ -1,16 +1,16 @@
+import { resolve } from "node:path";
 import { z } from "zod";
 import { withSignal } from "./abort.js";
-import { assertDataset, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
+import { assertDataset, nativeBatches, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
 import { Distiller } from "./distiller.js";
 import type { Detector } from "./detector.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { withoutPartialAdvice } from "../config/weights-advice.js";
-import { natives, type Tree } from "./functional/call.js";
 import { Model } from "./model.js";
-import { evaluateWith, Network, type EvaluateOptions } from "./network.js";
+import { evaluateWith, Network, networkFix, NETWORKS, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
-import { NativeObject } from "./native-object.js";
-import { Count, PositiveNumber } from "../config/schemas/common.js";
+import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
+import { Count, Metadata, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { StepResult } from "../config/schemas/losses.js";
 import type { SystemInfo } from "../config/schemas/system.js";
@@ -21,9 +21,9 @@ import { EpochOptions, StepOptions, type EpochOptionsInput,
   type StepOptionsInput } from "../config/schemas/training.js";
 import { toStateDict, type StateDict } from "./tensor.js";
 import { systemInfo } from "./system.js";
-import { withHome } from "../config/file-path.js";
+import { FilePath } from "../config/file-path.js";
 import { withDetectorDefaults } from "../config/detector-defaults.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse, readValues, valueText } from "../config/validation.js";
 
 /** Metadata key of a checkpoint's {@link Origin}, as JSON. Native code hides it from callers of `loadCheckpoint`. */
 export const ORIGIN_KEY = "session.origin";
@@ -34,16 +34,19 @@ export interface SaveCheckpointOptions {
   readonly keepAs?: string | undefined;
 }
 
-const Path = z.string().min(1);
-const Metadata = z.record(z.string(), z.string());
-const SaveOptions = z.strictObject({ keepAs: z.string().optional() });
+const SaveOptions = z.strictObject({ keepAs: FilePath.optional() });
 const LoadCheckpointOptions = z.strictObject({ otherTeacher: z.boolean().default(false) });
 
-/** Checks what is saved before anything is awaited. */
-function parseSave(path: unknown, metadata: unknown, options: unknown): z.output<typeof SaveOptions> {
-  parse(Path, path, "path");
+/** Checks what is saved before anything is awaited. `keepAs` is empty if no file is to be kept. */
+function parseSave(path: unknown, metadata: unknown, options: unknown): { to: string; keepAs: string } {
+  const to = parse(FilePath, path, "path");
   parse(Metadata, metadata, "metadata");
-  return parse(SaveOptions, options, "save options");
+  const { keepAs = "" } = parse(SaveOptions, options, "save options");
+  if (keepAs !== "" && resolve(keepAs) === resolve(to)) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid keepAs in save options: expected another path than that of the checkpoint, received ${valueText(keepAs)}. Pass the name under which the earlier file is kept.`);
+  }
+  return { to, keepAs };
 }
 
 /** Options of {@link Session.trainEpoch}. */
@@ -85,6 +88,11 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     super(native);
   }
 
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Session";
+  }
+
   /** The names of losses and metrics, and the metric that decides which epoch is the best. */
   get task(): TaskInfo {
     return this.native.task();
@@ -105,13 +113,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    * ```
    */
   async step(batch: AnyBatch | readonly AnyBatch[]): Promise<StepResult> {
-    const batches: readonly unknown[] = Array.isArray(batch) ? batch : [batch];
-    for (const [index, one] of batches.entries()) {
-      if (typeof one === "object" && one !== null && "images" in one) continue;
-      throw new ReviewKdError("INVALID_ARGUMENT",
-        `invalid batches[${index}]: expected an object with images and labels or targets, received ${valueText(one)}.`);
-    }
-    return this.native.step(batches.map((one) => natives(one as Tree)));
+    const kind = this.model instanceof Model ? "labels" : "targets";
+    return this.native.step(readValues(() => nativeBatches(batch, kind), "batches"));
   }
 
   /**
@@ -192,8 +195,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveCheckpoint(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<void> {
-    const { keepAs = "" } = parseSave(path, metadata, options);
-    const save = async (): Promise<void> => this.native.save(withHome(path), await this.#signed(metadata), keepAs);
+    const { to, keepAs } = parseSave(path, metadata, options);
+    const save = async (): Promise<void> => this.native.save(to, await this.#signed(metadata), keepAs);
     return atCall(save());
   }
 
@@ -206,9 +209,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async saveWithinEpoch(path: string, metadata: Readonly<Record<string, string>> = {},
     options: SaveCheckpointOptions = {}): Promise<boolean> {
-    const { keepAs = "" } = parseSave(path, metadata, options);
-    const save = async (): Promise<boolean> =>
-      this.native.saveWithinEpoch(withHome(path), await this.#signed(metadata), keepAs);
+    const { to, keepAs } = parseSave(path, metadata, options);
+    const save = async (): Promise<boolean> => this.native.saveWithinEpoch(to, await this.#signed(metadata), keepAs);
     return atCall(save());
   }
 
@@ -225,7 +227,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   async loadCheckpoint(path: string,
     options: { readonly otherTeacher?: boolean | undefined } = {}): Promise<Record<string, string>> {
     const { otherTeacher } = parse(LoadCheckpointOptions, options, "options of loadCheckpoint");
-    const load = this.native.load(withHome(parse(Path, path, "path")), otherTeacher);
+    const load = this.native.load(parse(FilePath, path, "path"), otherTeacher);
     return load.catch((error: unknown) => {
       throw withoutPartialAdvice(error);
     });
@@ -266,11 +268,11 @@ export function assertTarget({ distiller, model }: { readonly distiller?: unknow
   }
   if (distiller !== undefined && !(distiller instanceof Distiller && NativeObject.isCreated(distiller))) {
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid distiller in ${what}: expected a Distiller, received ${valueText(distiller)}. Create it with createDistiller.`);
+      `invalid distiller in ${what}: expected a Distiller, received ${receivedText(distiller, "Distiller")}. ${isForeign(distiller, "Distiller") ? ONE_COPY : "Create it with createDistiller."}`);
   }
   if (model !== undefined && !(model instanceof Network && NativeObject.isCreated(model))) {
     throw new ReviewKdError("INVALID_ARGUMENT",
-      `invalid model in ${what}: expected a Model or a Detector, received ${valueText(model)}. Create it with createModel or createDetector.`);
+      `invalid model in ${what}: expected a Model or a Detector, received ${receivedText(model, ...NETWORKS)}. ${networkFix(model)}`);
   }
 }
 

@@ -1,9 +1,10 @@
+import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
-import { NativeObject } from "./native-object.js";
+import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
 import { assertAttached, bytesOf, isTypedArray, typedArrayName, type TypedArrayName } from "../config/typed-arrays.js";
-import { assertObject, parse, valueText } from "../config/validation.js";
+import { assertObject, parse, readValues, valueText } from "../config/validation.js";
 
 /** Values that {@link Tensor.from} accepts. */
 export type TensorInput = TensorValues | readonly number[];
@@ -28,7 +29,9 @@ export function tensorParts(
 ): { readonly values: TensorValues; readonly shape: readonly number[]; readonly dtype: DType } {
   const lengths = parse(Shape, shape, "shape");
   assertObject(options, "tensor options");
-  const array = Array.isArray(values) ? fromNumbers(values) : values as TensorValues;
+  const wanted = options.dtype === undefined ? undefined : parse(DType, options.dtype, "dtype");
+  const array = readValues(() => Array.isArray(values) ? fromNumbers(values, wanted) : values as TensorValues,
+    "tensor values");
   const own = DTYPE_OF.get(typedArrayName(array));
   if (own === undefined) {
     throw new ReviewKdError("DTYPE_MISMATCH",
@@ -36,12 +39,34 @@ export function tensorParts(
   }
   assertAttached(array, "tensor values");
   const isClamped = isTypedArray(array as unknown, "Uint8ClampedArray");
-  return { values: isClamped ? bytesOf(array as Uint8Array) : array, shape: lengths,
-    dtype: options.dtype === undefined ? own : parse(DType, options.dtype, "dtype") };
+  const dtype = wanted ?? own;
+  if (dtype !== own) assertRange(array, dtype);
+  return { values: isClamped ? bytesOf(array as Uint8Array) : array, shape: lengths, dtype };
 }
 
-function fromNumbers(values: readonly unknown[]): Float32Array {
-  const result = new Float32Array(values.length);
+/** The least and the largest number of integer types. */
+const RANGES: Readonly<Partial<Record<DType, readonly [least: bigint, largest: bigint]>>> = {
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint8: [0n, 255n],
+};
+
+/** @throws ReviewKdError `INVALID_ARGUMENT` for a value that an integer type does not have. */
+function assertRange(values: TensorValues, dtype: DType): void {
+  const range = RANGES[dtype];
+  if (range === undefined) return;
+  const [least, largest] = range;
+  for (let index = 0; index < values.length; ++index) {
+    const value = values[index] as number | bigint;
+    if ((typeof value === "bigint" || Number.isInteger(value)) && value >= least && value <= largest) continue;
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid tensor values: values[${index}] is ${valueText(value)}: expected an integer from ${least} to ${largest}. Round or clip the values first, or pass another dtype.`);
+  }
+}
+
+/** The numbers as float32, or as float64 for a type that holds more digits. */
+function fromNumbers(values: readonly unknown[], dtype: DType = "float32"): Float32Array | Float64Array {
+  const isSingle = dtype === "float32" || dtype === "bfloat16";
+  const result = isSingle ? new Float32Array(values.length) : new Float64Array(values.length);
   for (let index = 0; index < values.length; ++index) {
     const value = values[index];
     if (typeof value !== "number") {
@@ -77,13 +102,18 @@ export class Tensor extends NativeObject<NativeTensor> {
     this.dtype = native.dtype();
   }
 
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "Tensor";
+  }
+
   /**
    * Copies values into a new tensor.
    *
    * @param values - a typed array or numbers in row-major order; as many as `shape` requires.
    * @param shape - one length per dimension; `[]` for a scalar.
    * @param options - `dtype` of the tensor. Default: that of the typed array, float32 for numbers, int64 for narrower
-   * signed integers.
+   * signed integers. Values of another type must be integers in its range for int64 and uint8.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DTYPE_MISMATCH`, `INVALID_ARGUMENT`.
    */
   static from(values: TensorInput, shape: Shape, options: { dtype?: DType } = {}): Tensor {
@@ -129,13 +159,11 @@ export class Tensor extends NativeObject<NativeTensor> {
  */
 export function nativeTensor(value: unknown, what: string): NativeTensor {
   if (value instanceof Tensor) return value.native;
-  const received = valueText(value);
-  const isForeign = received === "a Tensor";
+  const fix = isForeign(value, "Tensor") ?
+    `${ONE_COPY} Or copy it: \`Tensor.from(tensor.toTypedArray(), tensor.shape)\`.`
+    : "Make one with Tensor.from().";
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `invalid ${what}: expected a Tensor, received ${isForeign ? "one of another copy of this package" : received}. ${
-      isForeign ? "Use one installation, or copy it: `Tensor.from(tensor.toTypedArray(), tensor.shape)`."
-        : "Make one with Tensor.from()."
-    }`);
+    `invalid ${what}: expected a Tensor, received ${receivedText(value, "Tensor")}. ${fix}`);
 }
 
 /** A network's parameters and buffers keyed by their published names, in PyTorch's order. */
@@ -146,8 +174,11 @@ export function toStateDict(entries: NativeEntries): StateDict {
   return Object.fromEntries(entries.map(([name, native]) => [name, Tensor.wrap(native)]));
 }
 
+/** Not a Map, whose entries are no properties. The entries are checked one by one. */
+const AnyStateDict = z.record(z.string(), z.unknown()).describe("an object of Tensors by name");
+
 /** @internal */
 export function toEntries(state: Readonly<StateDict>): NativeEntries {
-  assertObject(state, "state dict");
+  parse(AnyStateDict, state, "state dict");
   return Object.entries(state).map(([name, tensor]) => [name, nativeTensor(tensor, `state dict entry ${name}`)]);
 }

@@ -22,14 +22,20 @@ function isOfOtherUser(path: string): boolean {
   return path.startsWith("~") && !HOME.test(path);
 }
 
+/** The system takes such a path for the part before the character: another file. */
+function hasNul(path: string): boolean {
+  return path.includes("\0");
+}
+
 /**
  * A path of a file or folder, with `~` expanded.
  *
  * @param description - what it should be, for messages.
  */
 export function filePath(description = "a path"): z.ZodString {
-  return z.string().min(1).describe(description).refine((path) => !isOfOtherUser(path),
-    "a whole path instead of ~user, or ./~name for a file of that name").overwrite(expandHome);
+  return z.string().min(1).describe(description).refine((path) => !hasNul(path), "a path without a NUL character")
+    .refine((path) => !isOfOtherUser(path), "a whole path instead of ~user, or ./~name for a file of that name")
+    .overwrite(expandHome);
 }
 
 /** A path of a file or folder. */
@@ -38,9 +44,9 @@ export const FilePath = filePath();
 /**
  * A path that is an argument of a function: with `~` expanded, and otherwise as it is.
  *
- * @throws ReviewKdError `INVALID_ARGUMENT` for `~user`
+ * @throws ReviewKdError `INVALID_ARGUMENT` for `~user`, and for one with a NUL character
  */
 export function withHome(path: string, what = "path"): string {
   // The readers and writers of files check all else.
-  return typeof path === "string" && path.startsWith("~") ? parse(FilePath, path, what) : path;
+  return typeof path === "string" && (path.startsWith("~") || hasNul(path)) ? parse(FilePath, path, what) : path;
 }

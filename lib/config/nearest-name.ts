@@ -101,14 +101,13 @@ export function unknownName(name: string,
   { role, valid, others = [], aliases, expected, lists, cause }: UnknownName): ReviewKdError {
   const meant = didYouMean(name, [...valid, ...others], aliases);
   return new ReviewKdError("UNKNOWN_NAME",
-    `invalid ${role}: expected ${expected ?? listedBriefly(valid)}, received "${name}"${meant || `.${lists === undefined ? "" : ` ${lists}`}`}`, { valid: [...valid, ...others], cause });
+    `invalid ${role}: expected ${expected ?? listedBriefly(valid)}, received "${name}"${meant || `.${lists === undefined ? "" : ` ${lists}`}`}`, { valid, cause });
 }
 
 /**
  * The entry of this name.
  *
- * @param about - `role`, a noun for the name; `lists`, a sentence that says where all names are listed; `others`,
- * names of the same role without an entry here, one of which may have been meant; and their `aliases`.
+ * @param about - `role`, a noun for the name; `lists`, a sentence that says where all names are listed; and `aliases`.
  * @throws `UNKNOWN_NAME`; `valid` lists the names.
  */
 export function findByName<Entry extends { readonly name: string }>(entries: readonly Entry[], name: string,

@@ -39,20 +39,25 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, what: stri
   const hints = new Map<string, Hint>();
   const attempt = (input: unknown): z.ZodSafeParseResult<z.output<S>> =>
     schema.safeParse(input, { error: (issue) => expectationOf(issue, hints) });
-  const result = read(() => parseNumbers(attempt, value), what, code);
+  const result = readValues(() => parseNumbers(attempt, value), what, code);
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) => problemsOf(issue, value, hints.get(issue.message), others));
   const valid = problems.find((problem) => problem.valid.length > 0)?.valid ?? [];
   throw new ReviewKdError(code, messageFor(problems, what), { valid });
 }
 
-/** Getters and proxies of the caller may throw anything. */
-function read<Result>(work: () => Result, what: string, code: ParseErrorCode): Result {
+/**
+ * The result of work that reads values of the caller, whose getters and proxies may throw anything.
+ *
+ * @throws ReviewKdError `INVALID_ARGUMENT` (or `code`) with what they throw as its cause.
+ */
+export function readValues<Result>(work: () => Result, what: string,
+  code: ParseErrorCode = "INVALID_ARGUMENT"): Result {
   try {
     return work();
   } catch (error) {
     if (isReviewKdError(error)) throw error;
-    throw causedBy(code, `invalid ${what}: expected values that can be read, received one that throws`, error,
+    throw causedBy(code, `invalid ${nounOf(what)}: expected values that can be read, received one that throws`, error,
       "Pass plain data.");
   }
 }
@@ -63,9 +68,14 @@ export function assertObject(value: unknown, what: string): asserts value is obj
   throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected an object, received ${valueText(value)}.`);
 }
 
+/** `what` without its article. */
+function nounOf(what: string): string {
+  return what.replace(/^(?:the|an?) /, "");
+}
+
 function messageFor(problems: readonly Problem[], what: string): string {
   const [first] = problems;
-  const noun = what.replace(/^(?:the|an?) /, "");
+  const noun = nounOf(what);
   if (first !== undefined && problems.length === 1)
     return `invalid ${first.place === "" ? noun : `${first.place} in ${what}`}: ${first.text}`;
   return `invalid ${noun}: ${problems.length} problems\n${problems.map(({ place, text }) => `  - ${place === "" ? what : place}: ${text}`).join("\n")}`;
@@ -220,10 +230,17 @@ export function valueText(value: unknown): string {
 function objectText(value: object | null): string {
   if (value === null) return "null";
   const name = classNameOf(value);
-  if (name === "Array") return `an array of ${(value as readonly unknown[]).length} elements`;
   if (name === undefined || name === "Object" || name === "") return "an object";
-  return ArrayBuffer.isView(value) && "length" in value ? `${withArticle(name)} of ${String(value.length)} elements`
-    : withArticle(name);
+  const length = name === "Array" || ArrayBuffer.isView(value) ? lengthOf(value) : undefined;
+  return `${name === "Array" ? "an array" : withArticle(name)}${length === undefined ? "" : ` of ${length} elements`}`;
+}
+
+function lengthOf(value: object): string | undefined {
+  try {
+    return "length" in value ? String(value.length) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The name of a value's class, whatever its class and its proxy do when it is read. */
@@ -238,6 +255,7 @@ function classNameOf(value: object): string | undefined {
   }
 }
 
-function withArticle(name: string): string {
+/** `a Model`. */
+export function withArticle(name: string): string {
   return `${/^[AEIOU]/.test(name) && !name.startsWith("Uint") ? "an" : "a"} ${name}`;
 }

@@ -5,7 +5,7 @@ import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSource
   type IdxSource, type LabelledSourceInput, type LoadProgress, SplitName,
   type StreamSource } from "../config/schemas/data.js";
 import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
-import { assertObject, parse } from "../config/validation.js";
+import { assertObject, parse, readValues } from "../config/validation.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { addon, type NativeDataset } from "../native.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
@@ -164,8 +164,9 @@ async function openDataset(source: DataSourceInput, options: LoadDatasetOptions)
       assertNormalized("train.images", parsed.train.images, parsed.normalization);
       assertNormalized("test.images", parsed.test.images, parsed.normalization);
       const imageValues = 3 * parsed.height * parsed.width;
-      const [train, test] = [nativeSplit("train", parsed.train, imageValues, numClasses),
-        nativeSplit("test", parsed.test, imageValues, numClasses)];
+      const split = (name: SplitName): ReturnType<typeof nativeSplit> =>
+        readValues(() => nativeSplit(name, parsed[name], imageValues, numClasses), `labels of ${name}`);
+      const [train, test] = [split("train"), split("test")];
       return storedDataset(await addon().loadDataset({ ...parsed, train, test }));
     }
     default:

@@ -2,7 +2,7 @@ import { ReviewKdError } from "../errors.js";
 import type { Normalization, StreamSource } from "../config/schemas/data.js";
 import type { StreamItem, StreamIterable, StreamPass, StreamPixels, StreamSplit } from "../config/schemas/stream.js";
 import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
-import { valueText } from "../config/validation.js";
+import { readValues, valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
 import { assertNormalized } from "./float-images.js";
 import { isLabelList, toNativeLabels } from "./labels.js";
@@ -45,7 +45,7 @@ async function* produce(production: Production): AsyncGenerator<ImageBlock, void
   let held: ImageBlock | undefined;
   let isFirst = true;
   for await (const item of untilAborted(made ? iterable(items(pass)) : items, pass.signal)) {
-    const block = blockOf(item, production, position);
+    const block = readValues(() => blockOf(item, production, position), `item at image ${position} of a stream`);
     if (isFirst) assertNormalized(`image ${position} of a stream`, block.values, production.normalization);
     isFirst = false;
     const end = position + block.labels.length;

@@ -1,5 +1,5 @@
 // The pixels of an image file as a classifier sees them in an evaluation: resized, with the center cut out.
-import { type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
+import { type decodeImage, type DecodedImage, decodePhoto, type ImageHeader } from "./decode-image.js";
 import type { Sharp } from "./load-sharp.js";
 import { opaqueGif } from "./opaque-gif.js";
 import { uprightWithoutAlpha } from "./without-alpha.js";
@@ -82,14 +82,17 @@ export async function openUpright(sharp: Sharp, encoded: Uint8Array,
 /**
  * Decodes the center of a photograph of unknown origin, a file or its content, turned upright by its EXIF data.
  *
+ * @param name - of the image in messages. Default: its path or "in memory".
  * @throws ReviewKdError as {@link decodePhoto}.
  */
-export function decodeCenter(sharp: Sharp, image: string | Uint8Array, crop: CenterCrop): Promise<DecodedImage> {
-  return decodePhoto(sharp, image, "rotate", async (_, encoded, { check }) => {
+export function decodeCenter(sharp: Sharp, image: string | Uint8Array, crop: CenterCrop,
+  name?: string): Promise<DecodedImage> {
+  const decode: typeof decodeImage = async (_, encoded, { check }) => {
     const upright = await openUpright(sharp, encoded, check);
     const pixels = await rgbBytes(cropCenter(upright.image, upright, crop));
     return { pixels, height: crop.imageSize[0], width: crop.imageSize[1] };
-  });
+  };
+  return decodePhoto(sharp, image, "rotate", { name, decode });
 }
 
 /** RGB bytes `[height, width, 3]`: grey and CMYK converted, alpha dropped. */

@@ -71,12 +71,15 @@ function unsupported(name: string, expected: string, received: string, fix: stri
  * Decodes a photograph of unknown origin, a file or its content.
  *
  * @param image - a path, or an encoded image.
- * @param decode - must pass the header to `check` before it decodes a pixel. Default: all of the image.
+ * @param options - `name` of the image in messages, by default its path or "in memory"; `decode`, by default of all of
+ * the image, must pass the header to `check` before it decodes a pixel.
  * @throws ReviewKdError `FILE_NOT_FOUND`, `FILE_ACCESS`; `FILE_UNSUPPORTED` and `FILE_CORRUPT` for broken images.
  */
 export async function decodePhoto(sharp: Sharp, image: string | Uint8Array, exif: Exif,
-  decode = decodeImage): Promise<DecodedImage> {
-  const name = typeof image === "string" ? image : "in memory";
+  { name = typeof image === "string" ? image : "in memory", decode = decodeImage }: {
+    readonly name?: string | undefined;
+    readonly decode?: typeof decodeImage;
+  } = {}): Promise<DecodedImage> {
   const encoded = typeof image === "string" ? await readPhoto(image) : image;
   const check = ({ format, size }: ImageHeader): void => {
     if (!FORMATS.has(format)) {

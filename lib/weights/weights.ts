@@ -4,6 +4,7 @@ import { DETECTOR_METADATA } from "../api/detector-file.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";
+import { Metadata } from "../config/schemas/common.js";
 import { ConvertOptions, WeightsChoice, type ConvertOptionsInput, type DetectorFileInfo,
   type WeightsInspection } from "../config/schemas/weights.js";
 import { withHome } from "../config/file-path.js";
@@ -11,8 +12,6 @@ import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { addon } from "../native.js";
-
-type Metadata = Record<string, string>;
 
 /** Prefix of a training checkpoint's metadata keys, except those of {@link TRAINING_METADATA}. */
 const SESSION_PREFIX = "session.";
@@ -110,6 +109,7 @@ export async function writeStateDict(path: string, state: Readonly<StateDict>,
 }
 
 async function write(path: string, state: Readonly<StateDict>, metadata: Readonly<Metadata>): Promise<void> {
+  parse(Metadata, metadata, "metadata");
   await addon().writeStateDict(withHome(path), toEntries(state), { ...metadata });
 }
 

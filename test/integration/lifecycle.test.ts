@@ -224,6 +224,22 @@ describe("a process", () => {
     expect(stderr).to.include("the program's own error");
   });
 
+  it("names objects of another copy of the package, such as that of require next to import", async () => {
+    const { stdout, code } = await runProgram("mix-import-and-require.mjs");
+    expect(code).to.equal(0);
+    const expected = ["model in session options: expected a Model or a Detector, received a Model",
+      "student: expected a Model or a Detector, received a Model", "images: expected a Tensor, received a Tensor",
+      "images[0]: expected a Tensor, an encoded image or the path of an image file, received a Tensor",
+      "data: expected a split of a data set, received a DatasetSplit",
+      "model in session options: expected a Model or a Detector, received a Model"];
+    const messages = JSON.parse(stdout) as string[];
+    for (const [index, text] of expected.entries()) {
+      expect(messages[index]).to.include(`INVALID_ARGUMENT: invalid ${text} of another copy of this package. Use one`);
+    }
+    expect(messages[expected.length]).to.include("received a Tensor. Create it with createModel");
+    expect(messages).to.have.length(expected.length + 1);
+  });
+
   it("collects unreachable objects, also during work", async () => {
     const { stdout, ...end } = await runProgram("collect-garbage.mjs", { nodeOptions: ["--expose-gc"] });
     expect(end).to.deep.equal(NORMAL_END);

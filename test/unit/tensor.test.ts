@@ -81,6 +81,46 @@ describe("Tensor", () => {
     }
   });
 
+  it("keeps all digits of numbers that its type has", () => {
+    const cases = [
+      [[0.1, -Math.PI], "float64", Float64Array.of(0.1, -Math.PI)],
+      [[2 ** 24 + 1, -(2 ** 63), -0], "int64", BigInt64Array.of(2n ** 24n + 1n, -(2n ** 63n), 0n)],
+      [[0, 255], "uint8", Uint8Array.of(0, 255)],
+    ] as const;
+    for (const [values, dtype, expected] of cases)
+      expect(Tensor.from(values, [values.length], { dtype }).toTypedArray()).to.deep.equal(expected);
+  });
+
+  it("names the first value that an integer type does not have", async () => {
+    const [least, largest] = [-(2n ** 63n), 2n ** 63n - 1n];
+    for (const [values, dtype, says] of [
+      [[NaN, 1.7, 1e30], "int64", `values[0] is NaN: expected an integer from ${least} to ${largest}.`],
+      [[1, 1.7], "int64", "values[1] is 1.7:"],
+      [[2 ** 63], "int64", "values[0] is 9223372036854776000:"],
+      [Float64Array.of(0, -Infinity), "int64", "values[1] is -Infinity:"],
+      [[0, 300, -1, 1.5], "uint8", "values[1] is 300: expected an integer from 0 to 255."],
+      [Float32Array.of(1.5), "uint8", "values[0] is 1.5:"],
+      [Int32Array.of(0, -1), "uint8", "values[1] is -1:"],
+      [BigInt64Array.of(256n), "uint8", "values[0] is 256n:"],
+    ] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => Tensor.from(values, [values.length], { dtype }));
+      expect(message).to.include(`invalid tensor values: ${says}`);
+    }
+  });
+
+  it("says that values throw when they are read", async () => {
+    const unread = Object.defineProperty([1, 2], 1, { get: () => {
+      throw new Error("boom");
+    } });
+    const revoked = Proxy.revocable([1], {});
+    revoked.revoke();
+    for (const [values, reason] of [[unread, "boom"], [revoked.proxy, "revoked"]] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => Tensor.from(values, [2]));
+      expect(message).to.include("invalid tensor values: expected values that can be read, received one that throws: ")
+        .and.to.include(reason);
+    }
+  });
+
   it("copies in and out: later changes do not reach it", () => {
     const values = Float32Array.of(1, 2);
     using tensor = Tensor.from(values, [2]);

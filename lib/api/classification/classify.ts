@@ -1,9 +1,8 @@
 // Class names and probabilities of images: tensors, encoded images and files.
 import { z } from "zod";
 import { withHome } from "../../config/file-path.js";
-import { ClassNames, PositiveCount } from "../../config/schemas/common.js";
-import { Preprocessing, RecordedPreprocessing } from "../../config/schemas/data.js";
-import { bytesOf, unshared } from "../../config/typed-arrays.js";
+import { ClassNames, ImageSide, PositiveCount } from "../../config/schemas/common.js";
+import { type Preprocessing, RecordedPreprocessing } from "../../config/schemas/data.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { type CenterCrop, decodeCenter } from "../../images/center-crop.js";
@@ -14,7 +13,8 @@ import { oneAhead } from "../../images/one-ahead.js";
 import { addon, type NativeModel, type TensorTree } from "../../native.js";
 import { assertCallback, throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
-import { assertImage, assertRunning, type ImageInput, isBrokenImage, type SkippedImage } from "../detect.js";
+import { assertRunning, type ImageInput, isBrokenImage, type NamedImage, namedImages,
+  type SkippedImage } from "../detect.js";
 import { warnOfAssumed, withAssumptions, type ModelPreprocessing } from "./preprocessing.js";
 
 /** A class that an image may belong to. */
@@ -43,9 +43,9 @@ const OptionsOfBoth = z.strictObject({
   /** One name per class. Default: those that the weights were saved with, or those of the data trained on. */
   classNames: ClassNames.readonly().optional(),
   /** Height and width of the network's input, or one number for both. Default: as the training's. */
-  imageSize: z.union([PositiveCount, Preprocessing.shape.imageSize]).optional(),
+  imageSize: z.union([ImageSide, z.tuple([ImageSide, ImageSide]).readonly()]).optional(),
   /** As {@link Preprocessing} has it. Default: the training's, in proportion to `imageSize`. */
-  resizeSize: PositiveCount.optional(),
+  resizeSize: ImageSide.optional(),
   /** Default: that of the training. */
   normalization: RecordedPreprocessing.shape.normalization.optional(),
 });
@@ -88,13 +88,7 @@ export async function classifyWith(model: Classifier, images: ImageInput | reado
   const plan = planOf(model, parse(OptionsOfBoth, options, "classify options"));
   assertCallback(onProgress, "onProgress");
   throwIfAborted(signal, WORK);
-  const inputs = (Array.isArray(images) ? images : [images]) as readonly ImageInput[];
-  inputs.forEach(assertImage);
-  inputs.forEach(assertTensor);
-  // A caller may write to the bytes before they are decoded.
-  const list = inputs.map((image) =>
-    typeof image === "string" || image instanceof Tensor ? image : unshared(bytesOf(image))
-  );
+  const list = namedImages(images, assertTensor);
   const prepare = preparation(plan);
   const opened = mapInOrder(list, plan.decodedAtATime,
     async (image): Promise<Opened> => ({ image: await prepare(image) }));
@@ -119,7 +113,7 @@ export async function* classifyAllWith(model: Classifier, source: string | reado
   const prepare = preparation(plan, await loadSharp());
   const opened = mapInOrder(paths, plan.decodedAtATime, async (path): Promise<Opened> => {
     try {
-      return { path, image: await prepare(path) };
+      return { path, image: await prepare({ image: path }) };
     } catch (error) {
       if (onDecodeError === "fail" || !isBrokenImage(error)) throw error;
       // The result has the path already.
@@ -178,16 +172,16 @@ interface PreparedImage {
 }
 
 /** Decodes what is not a Tensor; sharp is loaded once it is needed. */
-function preparation({ crop }: Plan, loaded?: Sharp): (image: ImageInput) => Promise<PreparedImage> {
+function preparation({ crop }: Plan, loaded?: Sharp): (image: NamedImage) => Promise<PreparedImage> {
   let sharp: Promise<Sharp> | undefined = loaded === undefined ? undefined : Promise.resolve(loaded);
-  return async (image) => {
+  return async ({ image, name }) => {
     if (image instanceof Tensor) {
       const count = image.shape.length > 3 ? image.shape[0] ?? 0 : 1;
       return { tensor: image, isDecoded: false, count, size: image.shape.slice(-2) };
     }
     sharp ??= loadSharp();
     const { pixels, height, width } = await decodeCenter(await sharp,
-      typeof image === "string" ? withHome(image, "path of an image") : image, crop);
+      typeof image === "string" ? withHome(image, "path of an image") : image, crop, name);
     return { tensor: Tensor.from(pixels, [height, width, 3]), isDecoded: true, count: 1, size: [height, width] };
   };
 }

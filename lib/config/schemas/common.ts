@@ -37,6 +37,9 @@ export const MOST_THREADS = 1024;
 /** Threads of one operation. */
 export const ThreadCount = PositiveCount.max(MOST_THREADS);
 
+/** Height or width of images in pixels: larger ones would not fit into memory. */
+export const ImageSide = PositiveCount.max(16_384);
+
 /** A random seed: an integer from 0 to 2^53 - 1. */
 export const Seed = z.int().nonnegative();
 
@@ -62,6 +65,11 @@ export type Device = z.infer<typeof Device>;
  */
 export const Exif = z.enum(["ignore", "rotate"]);
 export type Exif = z.infer<typeof Exif>;
+
+/** Strings that a file holds in addition to its tensors. Native code would read a name until its NUL character. */
+export const Metadata = z.record(z.string(), z.string())
+  .refine((metadata) => Object.keys(metadata).every((name) => !name.includes("\0")), "names without a NUL character");
+export type Metadata = z.infer<typeof Metadata>;
 
 /** Shape of a tensor: one length per dimension. */
 export const Shape = z.array(Count).readonly();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { FilePath, filePath } from "../file-path.js";
-import { ClassNames, Count, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
+import { ClassNames, Count, ImageSide, PositiveCount, PositiveNumber, RESUMABLE, Seed } from "./common.js";
 import { BoxesSource, CocoSource, ScenesSource, VocSource } from "./detection/data.js";
 import { StreamSplit } from "./stream.js";
 import { typedArray, typedArrayName } from "../typed-arrays.js";
@@ -109,7 +109,7 @@ export const ImageFolder = z.strictObject({
   kind: z.literal("image-folder"),
   root: filePath("a directory with train/CLASS/*.jpg and val/CLASS/*.jpg"),
   /** Height and width of the network input in pixels. */
-  imageSize: PositiveCount.default(224),
+  imageSize: ImageSide.default(224),
   /** Range of the random crops: fraction of the image's area, and ratio of width to height. */
   scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08,
     1]),
@@ -160,8 +160,8 @@ export type ArraySplit = z.infer<typeof ArraySplit>;
 export const Arrays = z.strictObject({
   kind: z.literal("arrays"),
   numClasses: z.int().min(2),
-  height: PositiveCount,
-  width: PositiveCount,
+  height: ImageSide,
+  width: ImageSide,
   train: ArraySplit,
   test: ArraySplit,
   classNames,
@@ -176,8 +176,8 @@ export const Arrays = z.strictObject({
 export const Stream = z.strictObject({
   kind: z.literal("stream"),
   numClasses: z.int().min(2),
-  height: PositiveCount,
-  width: PositiveCount,
+  height: ImageSide,
+  width: ImageSide,
   /** Order of an image's values: `[3, height, width]` or `[height, width, 3]`. */
   layout: z.enum(["chw", "hwc"]).default("chw"),
   train: StreamSplit,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ClassNames, Count, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
+import { ClassNames, Count, Metadata, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
 import { Preprocessing, RecordedPreprocessing } from "./data.js";
 import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
@@ -138,7 +138,7 @@ export const ModelSaveOptions = RecordedPreprocessing.partial().extend({
   /** Height and width, or one number for both. */
   imageSize: z.union([PositiveCount.transform((side): [number, number] => [side, side]),
     RecordedPreprocessing.shape.imageSize]).optional(),
-  metadata: z.record(z.string(), z.string()).default({}),
+  metadata: Metadata.default({}),
   /** One name per class. This and the rest default to what the network was loaded or trained with. */
   classNames: ClassNames.readonly().optional(),
 });
@@ -146,7 +146,7 @@ export type ModelSaveOptionsInput = z.input<typeof ModelSaveOptions>;
 
 /** Options for saving a detector. */
 export const DetectorSaveOptions = z.strictObject({
-  metadata: z.record(z.string(), z.string()).default({}),
+  metadata: Metadata.default({}),
   /** Default: those of torchvision. */
   names: StateNames.default("torchvision"),
   /** One name per class, without the background. Default: those that the detector was loaded with. */
@@ -189,7 +189,7 @@ export const ConvertOptions = WeightsChoice.extend({
   /** Type to which floating point numbers are converted. Default: unchanged. */
   dtype: z.enum(["float64", "float32", "float16", "bfloat16"]).optional(),
   /** Added to the file's metadata. */
-  metadata: z.record(z.string(), z.string()).default({}),
+  metadata: Metadata.default({}),
 });
 export type ConvertOptionsInput = z.input<typeof ConvertOptions>;
 

@@ -2,8 +2,8 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { throwIfAborted } from "../../api/abort.js";
 import { assertObject, parse } from "../../config/validation.js";
-import { AnnotationsPath, ReadAnnotationsOptions,
-  type ReadAnnotationsOptionsInput } from "../../config/schemas/detection/data.js";
+import { FilePath } from "../../config/file-path.js";
+import { ReadAnnotationsOptions, type ReadAnnotationsOptionsInput } from "../../config/schemas/detection/data.js";
 import { atCall, causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../errors.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder } from "./annotations-builder.js";
@@ -61,7 +61,7 @@ async function readAnnotations(file: string, options: ReadCocoOptions): Promise<
   const { signal, onProgress, ...rest } = options;
   throwIfAborted(signal, "reading annotations");
   const { invalidBoxes } = parse(ReadAnnotationsOptions, rest, "options of readCocoAnnotations");
-  const path = parse(AnnotationsPath, file, "path of the annotations");
+  const path = parse(FilePath, file, "path of the annotations");
   const source = new RecordSource("FILE_CORRUPT", (position) => `at byte ${position} of ${path}`, FIX);
   const builder = new AnnotationsBuilder(source, invalidBoxes);
   const coco = new CocoRecords(builder, source);

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+#include <sstream>
+
 #include "core/base/error.h"
 #include "core/base/random.h"
 
@@ -25,19 +28,34 @@ at::Tensor normalized_bytes(const at::Tensor& image, const PixelLookup& lookup) 
   return values.permute({2, 0, 1}).unsqueeze(0);  // [1, 3, H, W]
 }
 
+/// Throws INVALID_ARGUMENT, naming the first of the values [K, 3, H, W] that is NaN or not from 0 to 1.
+void check_range(const at::Tensor& values, bool is_batch, size_t index) {
+  const auto [low, high] = at::aminmax(values);
+  const double least = -kRangeTolerance, most = 1 + kRangeTolerance;
+  if (low.item<double>() >= least && high.item<double>() <= most) return;
+  const at::Tensor flat = values.reshape({-1}).to(at::kDouble);
+  const at::Tensor bad = flat.ge(least).logical_and_(flat.le(most)).logical_not_().nonzero();  // [count, 1]
+  const auto first = bad[0].item<int64_t>();
+  const auto value = flat[first].item<double>();
+  const int64_t image_values = values.numel() / values.size(0);
+  std::ostringstream place;
+  if (is_batch) place << "image " << first / image_values << ", ";
+  place << "value " << first % image_values << " is ";
+  if (std::isnan(value)) {
+    place << "NaN";
+  } else {
+    place << value;
+  }
+  fail(ErrorCode::kInvalidArgument, "invalid images[", index, "]: ", place.str(),
+       ": expected values from 0 to 1. Divide bytes by 255; values that are normalized already take `normalization: { "
+       "mean: [0, 0, 0], std: [1, 1, 1] }`.");
+}
+
 /// Values [3, H, W] or [K, 3, H, W] to [K, 3, H, W].
 at::Tensor normalized_values(const at::Tensor& image, const Normalization& normalization, size_t index) {
-  const at::Tensor values = image.dim() == 3 ? image.unsqueeze(0) : image;
-  if (!is_identity(normalization) && values.numel() > 0) {
-    const auto [low, high] = at::aminmax(values);
-    const double lowest = low.item<double>(), highest = high.item<double>();
-    if (!(lowest >= -kRangeTolerance && highest <= 1 + kRangeTolerance)) {
-      fail(ErrorCode::kInvalidArgument, "invalid images[", index, "]: expected values from 0 to 1, received ", lowest,
-           " to ", highest,
-           ". Divide bytes by 255; values that are normalized already take `normalization: { mean: [0, 0, 0], std: [1, "
-           "1, 1] }`.");
-    }
-  }
+  const bool is_batch = image.dim() == 4;
+  const at::Tensor values = is_batch ? image : image.unsqueeze(0);
+  if (!is_identity(normalization) && values.numel() > 0) check_range(values, is_batch, index);
   const auto channels = [](const std::array<double, 3>& of) { return at::tensor(of, at::kDouble).view({3, 1, 1}); };
   return values.to(at::kDouble).sub(channels(normalization.mean)).div_(channels(normalization.std)).to(at::kFloat);
 }

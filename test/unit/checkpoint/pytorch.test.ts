@@ -198,4 +198,23 @@ describe("writing for PyTorch", () => {
     await failureOf("FILE_UNSUPPORTED", () => model.save(file("weights.ckpt")));
     await failureOf("FILE_UNSUPPORTED", () => writeStateDict(file("pt"), {}));
   });
+
+  it("takes an object of Tensors alone: the entries of a Map or Set would be lost", async () => {
+    using model = await createModel("resnet8", { numClasses: 2 });
+    const state = await model.stateDict();
+    for (const wrong of [new Map(Object.entries(state)), new Set(Object.values(state)), Object.values(state)]) {
+      const given = wrong as unknown as typeof state;
+      for (const call of [() => writeStateDict(file("map.pt"), given), () => model.loadStateDict(given)]) {
+        const { message } = await failureOf("INVALID_ARGUMENT", call);
+        expect(message).to.match(
+          /^invalid state dict: expected an object of Tensors by name, received an? (?:Map|Set|array)/,
+        );
+      }
+    }
+    await failureOf("INVALID_ARGUMENT",
+      () => writeStateDict(file("map.pt"), state, new Map([["note", "lost"]]) as unknown as Record<string, string>));
+    await failureOf("FILE_NOT_FOUND", () => readWeightsInfo(file("map.pt")));
+    expect((await model.loadStateDict(Object.assign(Object.create(null), state) as typeof state)).missing)
+      .to.deep.equal([]);
+  });
 });

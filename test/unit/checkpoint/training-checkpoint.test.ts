@@ -136,6 +136,9 @@ describe("a training checkpoint", () => {
     await session.saveCheckpoint(path(), {}, { keepAs });
     expect((await readFile(keepAs)).equals(file)).to.equal(true);
     await session.saveCheckpoint(scratch("new.safetensors"), {}, { keepAs: scratch("none.safetensors") });
+    const { message } = await failureOf("INVALID_ARGUMENT",
+      () => session.saveCheckpoint(path(), {}, { keepAs: `${scratch()}/./run.safetensors` }));
+    expect(message).to.include("invalid keepAs in save options: expected another path than that of the checkpoint");
     expect(await readdir(scratch())).to.have.members(["before.safetensors", "run.safetensors", "new.safetensors"]);
   });
 });

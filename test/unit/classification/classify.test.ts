@@ -279,7 +279,7 @@ describe("naming the classes of images", function () {
     await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { topK: 0 }));
     const normalized = Tensor.from(new Float32Array(3 * 32 * 32).fill(-1.5), [3, 32, 32]);
     const { message } = await failureOf("INVALID_ARGUMENT", () => model.classify([normalized], OPTIONS));
-    expect(message).to.include("images[0]: expected values from 0 to 1, received -1.5 to -1.5");
+    expect(message).to.include("invalid images[0]: value 0 is -1.5: expected values from 0 to 1.");
     const identity: Dataset["normalization"] = { mean: [0, 0, 0], std: [1, 1, 1] };
     expect(await model.classify([normalized], { ...OPTIONS, normalization: identity })).to.have.length(1);
     const names = await failureOf("INVALID_ARGUMENT", () => model.classify([tensorOf(1)], { classNames: ["a"] }));
@@ -295,6 +295,48 @@ describe("naming the classes of images", function () {
     const gone = await createModel("resnet8", { numClasses: 2 });
     gone.dispose();
     await failureOf("DISPOSED", () => gone.classify([tensorOf(1)], OPTIONS));
+  });
+
+  it("names the image and the value of a Tensor that is not from 0 to 1", async () => {
+    for (const [at, value, shape, place] of [[5, NaN, [3, 32, 32], "value 5 is NaN"], [3072 + 5, 1.5, [2, 3, 32, 32],
+      "image 1, value 5 is 1.5"]] as const) {
+      const values = new Float32Array(3072 * (shape.length === 4 ? 2 : 1)).fill(0.5);
+      values[at] = value;
+      const { message } = await failureOf("INVALID_ARGUMENT", () =>
+        model.classify([tensorOf(1), Tensor.from(values, shape)], OPTIONS));
+      expect(message).to.include(`invalid images[1]: ${place}: expected values from 0 to 1.`);
+    }
+  });
+
+  it("names the image of a list that is missing, broken or cannot be read", async () => {
+    const png = await readFile(at("folder/1.png"));
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>');
+    const unread = Object.defineProperty([png, png], 1, { get: () => {
+      throw new Error("boom");
+    } });
+    for (const [code, images, says] of [
+      ["INVALID_ARGUMENT", [png, , png],
+        "invalid images[1]: expected a Tensor, an encoded image or the path of an image " +
+        "file, received nothing."],
+      ["INVALID_ARGUMENT", unread, "invalid images: expected values that can be read, received one that throws: boom."],
+      ["FILE_CORRUPT", [png, png, Buffer.from("xx")], "cannot decode the image images[2]: "],
+      ["FILE_UNSUPPORTED", [png, svg], "invalid image images[1]: expected a JPEG"],
+      ["FILE_UNSUPPORTED", svg, "invalid image in memory: expected a JPEG"],
+    ] as const) {
+      const { message } = await failureOf(code, () => model.classify(images as ImageInput[], OPTIONS));
+      expect(message).to.include(says);
+    }
+  });
+
+  it("bounds the sizes that images are resized to", async () => {
+    for (const [options, name] of [[{ imageSize: 1e6 }, "imageSize"], [{ imageSize: [32, 1e6] }, "imageSize[1]"], [{
+      resizeSize: 1e6,
+    }, "resizeSize"]] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => model.classify(at("folder/1.png"), options));
+      expect(message).to.equal(
+        `invalid ${name} in classify options: expected a whole number ≤ 16384, received 1000000.`,
+      );
+    }
   });
 
   it("refuses weights whose outputs are no numbers", async () => {

@@ -197,6 +197,17 @@ describe("arrays as a data set", () => {
     { what: "a single class", code: "INVALID_ARGUMENT", source: source(good, good, { numClasses: 1 }),
       says: "numClasses" },
     { what: "a height of 0", code: "INVALID_ARGUMENT", source: source(good, good, { height: 0 }), says: "height" },
+    { what: "sides that no image has", code: "INVALID_ARGUMENT",
+      source: source(good, good, { height: 2 ** 31, width: 2 ** 31 }),
+      says: "height: expected a whole number ≤ 16384, received 2147483648." },
+    { what: "labels that throw when they are read", code: "INVALID_ARGUMENT",
+      source: source({ images: bytes(2), labels: new Proxy([0, 1], { get: () => {
+        throw new Error("trap");
+      } }) }), says: "expected values that can be read, received one that throws: trap." },
+    { what: "a label that throws when it is read", code: "INVALID_ARGUMENT",
+      source: source({ images: bytes(2), labels: Object.defineProperty([0, 1], 1, { get: () => {
+        throw new Error("boom");
+      } }) }), says: "invalid labels of train: expected values that can be read, received one that throws: boom." },
     { what: "a deviation of 0", code: "INVALID_ARGUMENT",
       source: source(good, good, { normalization: { mean: [0, 0, 0], std: [1, 0, 1] } }), says: "normalization.std" },
   ] as const;

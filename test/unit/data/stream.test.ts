@@ -184,6 +184,31 @@ describe("a stream's source", () => {
       .to.equal("invalid classNames: expected 4 names, received 1. Pass one name per class.");
   });
 
+  it("must be an iterable of items that can be read: if not, the error says what was expected, and to whom", async () => {
+    const iterable = (iterator: unknown): unknown => ({ [Symbol.iterator]: () => iterator });
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const model = await smallModel();
+    for (const [items, says] of [
+      [iterable({}), "invalid iterable of a stream: expected an iterator with a function next(), received an object."],
+      [iterable(null), "invalid iterable of a stream: expected an iterator with a function next(), received null."],
+      [{ [Symbol.iterator]: 5 }, "invalid iterable of a stream: expected a function as its"],
+      [iterable({ next: () => 5 }),
+        "invalid result of next() of a stream: expected an object with done and value, received 5."],
+      [[revoked.proxy], "invalid item of a stream: expected values that can be read, received one that throws:"],
+      [[Object.defineProperty({ label: 0 }, "image", { enumerable: true, get: () => {
+        throw new Error("boom");
+      } })], "invalid item at image 0 of a stream: expected values that can be read, received one that throws: boom."],
+    ] as const) {
+      using data = await stream({ test: () => items as StreamItem[] });
+      const { message, stack } = await failureOf("INVALID_ARGUMENT", async function measureBadStream () {
+        return await model.evaluate(data.test);
+      });
+      expect(message).to.include(says);
+      expect(stack).to.include("measureBadStream");
+    }
+  });
+
   it("cannot be used after disposal, except for work in progress", async () => {
     const data = await stream();
     const batches = data.train.batches({ batchSize: 8 });

@@ -1,9 +1,13 @@
+import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { expandHome, FilePath, withHome } from "../../../lib/config/file-path.js";
 import { parseRunConfig } from "../../../lib/config/config-file.js";
-import { loadDataset, listImages, readRunConfigInput, readWeightsInfo } from "../../../lib/index.js";
+import { convertWeights, createModel, createSession, exportStudent, fit, inspectWeights, loadDataset, listImages,
+  makeDirectory, readCocoAnnotations, readRunConfigInput, readWeightsInfo,
+  writeStateDict } from "../../../lib/index.js";
+import { useDirectory } from "../../integration/helpers.js";
 import { failureOf } from "../../support/errors.js";
 
 describe("the home directory in paths", () => {
@@ -39,5 +43,59 @@ describe("the home directory in paths", () => {
       () => readRunConfigInput(`${missing}.yaml`),
     ];
     for (const call of calls) expect((await failureOf("FILE_NOT_FOUND", call)).message).to.include(homedir());
+  });
+});
+
+describe("a path with a NUL character, which the system would cut off", () => {
+  const directory = useDirectory();
+
+  it("is refused before anything is read or written", async () => {
+    using model = await createModel("resnet8", { numClasses: 2 });
+    using session = await createSession({ model, threads: 1 });
+    const whole = join(directory.path, "w.safetensors");
+    const path = `${whole}\0.x`;
+    await model.save(whole);
+    const calls: readonly (() => unknown)[] = [
+      () => withHome(path),
+      () => model.save(path),
+      () => model.load(path),
+      () => model.classify(path),
+      () => session.saveCheckpoint(path),
+      () => session.saveCheckpoint(join(directory.path, "c"), {}, { keepAs: path }),
+      () => session.saveWithinEpoch(path),
+      () => session.loadCheckpoint(path),
+      () => createModel("resnet8", { weights: path }),
+      () => inspectWeights(path),
+      () => writeStateDict(path, {}),
+      () => convertWeights(whole, path),
+      () => exportStudent(path),
+      () => loadDataset({ kind: "cifar100", root: path }),
+      () => loadDataset({ kind: "image-folder", root: path }),
+      () => readCocoAnnotations(path),
+      () => listImages([path]),
+      () => makeDirectory(path),
+      () => readRunConfigInput(path),
+      async () => {
+        using data = await loadDataset({ kind: "synthetic", numClasses: 2, trainSamples: 4, testSamples: 2 });
+        await fit({ model, data, runDirectory: path }).next();
+      },
+    ];
+    for (const call of calls) {
+      const { message } = await failureOf("INVALID_ARGUMENT", call);
+      expect(message).to.include("expected a path without a NUL character, received ").and.to.not.include("\0");
+    }
+    expect(await readdir(directory.path)).to.deep.equal(["w.safetensors"]);
+  });
+
+  it("is none of the names of metadata either", async () => {
+    using model = await createModel("resnet8", { numClasses: 2 });
+    using session = await createSession({ model, threads: 1 });
+    const path = join(directory.path, "m.pt");
+    const metadata = { "a\0b": "1" };
+    for (const call of [() => model.save(path, { metadata }), () => session.saveCheckpoint(path, metadata),
+      () => writeStateDict(path, {}, metadata)]) {
+      const { message } = await failureOf("INVALID_ARGUMENT", call);
+      expect(message).to.include("expected names without a NUL character");
+    }
   });
 });

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { networkInfo } from "../../../lib/api/network.js";
-import { createDetector, createModel } from "../../../lib/index.js";
+import { createDetector, createModel, listDetectors, listModels } from "../../../lib/index.js";
+import { failureOf } from "../../support/errors.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 
 describe("networkInfo", () => {
@@ -17,6 +18,19 @@ describe("networkInfo", () => {
     using model = await createModel("vgg8", { numClasses: 2 });
     const stages = model.featureSpecs(32, 32).map((stage) => stage.name);
     expect(networkInfo("vgg8", "network")).to.deep.equal({ name: "vgg8", task: model.task, stages });
+  });
+
+  it("lists all networks for an unknown one, and createModel the classifiers that it accepts", async () => {
+    const classifiers = listModels().map(({ name }) => name);
+    const all = [...classifiers, ...listDetectors()];
+    for (const [call, valid] of [[() => networkInfo("nope", "student"), all], [() => createModel("nope"),
+      classifiers]] as const) {
+      const error = await failureOf("UNKNOWN_NAME", call);
+      expect(error.valid).to.deep.equal(valid);
+      expect(error.message).to.include(`… (${valid.length} in all), received "nope".`);
+    }
+    const { message } = await failureOf("UNKNOWN_NAME", () => createModel("maskrcnn_resnet50_fpn"));
+    expect(message).to.include('did you mean "mask-rcnn-resnet50-fpn"?');
   });
 
   it("lists the detectors for an unknown one, and suggests the nearest", () => {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { failureOf } from "../../support/errors.js";
 import { ReviewKdError } from "../../../lib/errors.js";
 import { meanAndDeviation } from "../../../lib/study/statistics.js";
 
@@ -13,5 +14,18 @@ describe("meanAndDeviation", () => {
       "code",
       "INVALID_ARGUMENT",
     );
+  });
+
+  it("names the value that is no number", async () => {
+    for (const [values, says] of [
+      [[1, , 3], "values[1] in arguments of meanAndDeviation: expected a number, received nothing."],
+      [5, "values in arguments of meanAndDeviation: expected an array, received 5."],
+    ] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => meanAndDeviation(values as unknown as number[]));
+      expect(message).to.equal(`invalid ${says}`);
+    }
+    expect(meanAndDeviation([Infinity])).to.deep.equal({ mean: Infinity, deviation: null });
+    // The loss of a network that has diverged.
+    expect(meanAndDeviation([NaN, 1]).mean).to.be.NaN;
   });
 });

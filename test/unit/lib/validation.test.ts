@@ -25,6 +25,15 @@ describe("parse", () => {
       weightDecay: 5e-4, groups: [] });
   });
 
+  it("says that values throw when they are read, with a noun without its article", () => {
+    const error = failure(z.strictObject({ a: z.number() }), { get a() {
+      throw new Error("boom");
+    } }, "the run configuration");
+    expect(error.message).to.equal(
+      "invalid run configuration: expected values that can be read, received one that throws: boom. Pass plain data.",
+    );
+  });
+
   for (const value of [NaN, Infinity, -Infinity]) {
     it(`rejects ${value} where a number is expected`, () => {
       const error = failure(TrainingOptions, { optimizer: { kind: "sgd", learningRate: value } });
@@ -221,5 +230,9 @@ describe("valueText", () => {
         "a function",
         "an object",
       ]);
+    const unread = new Proxy([1], { get: () => {
+      throw new Error("trap");
+    } });
+    expect(valueText(unread)).to.equal("an array");
   });
 });

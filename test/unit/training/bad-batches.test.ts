@@ -48,6 +48,22 @@ describe("a batch that cannot be trained on", () => {
     });
   }
 
+  it("is one with a part of another class, which is named", async () => {
+    const numbers = new Float32Array(two.shape.reduce((product, length) => product * length, 1));
+    for (const [batch, says] of [
+      [{ images: two }, "invalid labels: expected a Tensor, received nothing."],
+      [{ images: two, labels: [0, 1] }, "invalid labels: expected a Tensor, received an array of 2 elements."],
+      [{ images: numbers, labels: labels(0, 1) },
+        "invalid images: expected a Tensor, received a Float32Array of 384 elements."],
+      [[{ images: two, labels: labels(0, 1) }, { images: two, labels: 5 }],
+        "invalid labels of batches[1]: expected a Tensor, received 5."],
+      [[, { images: two, labels: labels(0, 1) }], "invalid batches[0]: expected an object with images"],
+    ] as const) {
+      const { message } = await failureOf("INVALID_ARGUMENT", () => session.step(batch as never));
+      expect(message).to.include(says);
+    }
+  });
+
   it("is one image under a distiller, which pools it to a single value", async () => {
     const distilling = await createSession({ distiller: await smallDistiller(), threads: 1 });
     const error = await failureOf("BATCH_TOO_SMALL", () => distilling.step(smallBatch(1, 1)));

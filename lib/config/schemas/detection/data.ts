@@ -13,9 +13,6 @@ const invalidBoxes = z.enum(["error", "drop"]).default("error");
 export const ReadAnnotationsOptions = z.strictObject({ invalidBoxes });
 export type ReadAnnotationsOptionsInput = z.input<typeof ReadAnnotationsOptions>;
 
-/** The path of annotations. */
-export const AnnotationsPath = FilePath.refine((path) => !path.includes("\0"), "a path without zero bytes");
-
 /** Image sets of Pascal VOC: the files of `ImageSets/Main`, with masks those of `ImageSets/Segmentation`. */
 export const VocSet = z.enum(["train", "val", "trainval", "test"]);
 export type VocSet = z.infer<typeof VocSet>;

@@ -2,7 +2,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, parse as parsePath } from "node:path";
 import { throwIfAborted } from "../../../api/abort.js";
 import { assertObject, parse } from "../../../config/validation.js";
-import { AnnotationsPath, ReadVocOptions as Options, type ReadVocOptionsInput,
+import { FilePath } from "../../../config/file-path.js";
+import { ReadVocOptions as Options, type ReadVocOptionsInput,
   type VocSet } from "../../../config/schemas/detection/data.js";
 import { atCall, causedBy, isMissing, isReviewKdError, ReviewKdError } from "../../../errors.js";
 import { typeByName } from "../../../images/image-types.js";
@@ -79,7 +80,7 @@ async function readAnnotations(root: string, options: ReadVocOptions): Promise<D
   const { signal, onProgress, ...rest } = options;
   throwIfAborted(signal, "reading annotations");
   const { set, classNames, invalidBoxes, masks } = parse(Options, rest, "options of readVocAnnotations");
-  const listed = await listSet(parse(AnnotationsPath, root, "directory of the annotations"), set, masks);
+  const listed = await listSet(parse(FilePath, root, "directory of the annotations"), set, masks);
   const source = new RecordSource("FILE_CORRUPT", (position) => `in ${listed[position]?.xml ?? root}`,
     "Correct the file.");
   const sharp = masks ? await loadSharp() : undefined;
