@@ -354,14 +354,21 @@ export function addon(): Addon {
   return theAddon().module as Addon;
 }
 
+const MOST_EXIT_CODE = 255;
+
 /** Whether this process ends without waiting for native work. */
 let isEndingNow = false;
 
+function shutDown(exitCode: number): void {
+  (loaded?.module as Addon | undefined)?.shutDown(isEndingNow ? exitCode : undefined);
+}
+
 /**
  * Ends this process as `process.exit` does, but does not wait for native work that takes longer than half a second: for
- * a second Ctrl-C. Files are written under other names first, so none is left half written. In a worker thread, it is
- * `process.exit`.
+ * a second Ctrl-C. Listeners for the `exit` event are called first. Files are written under other names before they
+ * get their own, so none is left half written. In a worker thread, it is `process.exit`.
  *
+ * @throws ReviewKdError `INVALID_ARGUMENT` unless the exit code is an integer from 0 to 255.
  * @example
  * ```ts
  * process.once("SIGINT", () => {
@@ -371,7 +378,13 @@ let isEndingNow = false;
  * ```
  */
 export function endProcess(exitCode: number): never {
+  if (!Number.isInteger(exitCode) || exitCode < 0 || exitCode > MOST_EXIT_CODE) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      `invalid exit code: expected an integer from 0 to ${MOST_EXIT_CODE}, received ${String(exitCode)}.`);
+  }
   isEndingNow = isMainThread;
+  // Behind the listeners that were added after the addon was loaded.
+  process.off("exit", shutDown).once("exit", shutDown);
   process.exit(exitCode);
 }
 
@@ -388,9 +401,7 @@ function theAddon(): LoadedAddon {
   const plugin = findCudaPlugin();
   if (plugin !== undefined) module.offerCudaPlugin(plugin);
   // process.exit() skips native cleanup hooks; a running step must end before libtorch is unloaded.
-  process.once("exit", (exitCode) => {
-    module.shutDown(isEndingNow ? exitCode : undefined);
-  });
+  process.once("exit", shutDown);
   loaded = found;
   return loaded;
 }

@@ -1,5 +1,6 @@
 // Keys of the metadata of weights files, and their values.
-import { z } from "zod";
+import { type z } from "zod";
+import { ClassNames } from "../config/schemas/common.js";
 import { type Preprocessing, RecordedPreprocessing } from "../config/schemas/data.js";
 
 /** Metadata key of weights and checkpoints that holds the class names as a JSON array. */
@@ -19,7 +20,7 @@ export function storedIn<S extends z.ZodType>(schema: S, text = ""): z.output<S>
 
 /** The class names under {@link CLASS_NAMES_KEY}; `null` if missing or invalid. */
 export function classNamesIn(metadata: Readonly<Record<string, string>>): string[] | null {
-  return storedIn(z.array(z.string()), metadata[CLASS_NAMES_KEY]);
+  return storedIn(ClassNames, metadata[CLASS_NAMES_KEY]);
 }
 
 /** Metadata keys of what a classifier's input is, as in {@link Preprocessing}; the values are JSON. */

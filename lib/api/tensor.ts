@@ -174,8 +174,10 @@ export function toStateDict(entries: NativeEntries): StateDict {
   return Object.fromEntries(entries.map(([name, native]) => [name, Tensor.wrap(native)]));
 }
 
-/** Not a Map, whose entries are no properties. The entries are checked one by one. */
-const AnyStateDict = z.record(z.string(), z.unknown()).describe("an object of Tensors by name");
+/** No collection, whose entries are no properties. The entries are checked one by one. */
+const AnyStateDict = z.custom<object>(
+  (value) => typeof value === "object" && value !== null && !(Symbol.iterator in value),
+).describe("an object of Tensors by name");
 
 /** @internal */
 export function toEntries(state: Readonly<StateDict>): NativeEntries {

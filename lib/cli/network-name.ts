@@ -54,6 +54,9 @@ export async function networkName(weights: string, given: string | undefined, me
 export function assertSingle(weights: string, fit: ArchitectureMatch | null): void {
   if (fit === null || fit.otherPrefixes.length === 0) return;
   const keys = keysOf(fit);
+  const flags = keys.map((key) => `--key ${printable(key)}`);
+  // One has nothing before its names.
+  if (keys.length <= fit.otherPrefixes.length) flags.push("the other one with --model NAME --no-strict");
   throw new ReviewKdError("INVALID_ARGUMENT",
-    `missing --key: "${weights}" has several networks. Choose one with --key ${keys.map(printable).join(" or --key ")}.`, { valid: keys });
+    `missing --key: "${weights}" has several networks. Choose one with ${flags.join(", or ")}.`, { valid: keys });
 }

@@ -54,7 +54,7 @@ async function beginsAsJson(path: string): Promise<boolean> {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(4096), position: 0 });
     const text = buffer.toString("latin1", 0, bytesRead);
     // A safetensors file begins with a length of eight bytes, of which any but the last ones may look like JSON.
-    return /^(?:\xef\xbb\xbf)?[ \t\r\n]*[{[]/.test(text) && !text.slice(0, 8).includes("\0");
+    return /^(?:\xef\xbb\xbf)?[ \t\r\n]*(?:[{[]|$)/.test(text) && bytesRead > 0 && !text.slice(0, 8).includes("\0");
   } catch {
     return false;
   } finally {

@@ -1,8 +1,5 @@
 #include "binding/entry_points.h"
 
-#include <chrono>
-#include <cstdlib>
-
 #include "binding/data/batch_queue.h"
 #include "binding/data/dataset.h"
 #include "binding/detection/evaluation.h"
@@ -40,13 +37,9 @@ Napi::Value set_error_class(const Napi::CallbackInfo& info) {
 /// (exitCode?) -> undefined. process.exit() runs no cleanup hooks: it destroys libtorch's static objects while threads
 /// still use them. With an exit code, waits for a short time alone, and otherwise ends the process by it.
 Napi::Value shut_down(const Napi::CallbackInfo& info) {
-  constexpr std::chrono::milliseconds kPatience(500);
   auto& runtime = Runtime::of(info.Env());
-  if (!info[0].IsNumber()) {
-    runtime.shut_down();
-  } else if (!runtime.shut_down_within(kPatience)) {
-    std::_Exit(info[0].As<Napi::Number>().Int32Value());
-  }
+  if (info[0].IsNumber()) runtime.shut_down_or_exit(info[0].As<Napi::Number>().Int32Value());
+  else runtime.shut_down();
   return info.Env().Undefined();
 }
 

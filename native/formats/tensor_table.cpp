@@ -57,18 +57,19 @@ void take_off(TensorTable& table, std::string_view prefix) {
   table.selection.prefixes.emplace_back(prefix);
 }
 
+std::string without_inner(std::string name, std::string_view wrapper) {
+  for (size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {
+    if (at > 0 && name[at - 1] != '.') {
+      ++at;
+    } else {
+      name.erase(at, wrapper.size());
+    }
+  }
+  return name;
+}
+
 /// Names without wrappers of parts of the network, unless two names would be one.
 void unwrap_parts(TensorTable& table) {
-  const auto bare = [](std::string name, std::string_view wrapper) {
-    for (size_t at = name.find(wrapper); at != std::string::npos; at = name.find(wrapper, at)) {
-      if (at > 0 && name[at - 1] != '.') {
-        ++at;
-      } else {
-        name.erase(at, wrapper.size());
-      }
-    }
-    return name;
-  };
   for (const std::string_view wrapper : kInnerWrappers) {
     bool is_there = false;
     each_name(table, [&](const std::string& name) { is_there = is_there || name.find(wrapper) != std::string::npos; });
@@ -77,10 +78,10 @@ void unwrap_parts(TensorTable& table) {
     size_t count = 0;
     each_name(table, [&](const std::string& name) {
       ++count;
-      names.insert(bare(name, wrapper));
+      names.insert(without_inner(name, wrapper));
     });
     if (names.size() != count) continue;
-    each_name(table, [&](std::string& name) { name = bare(std::move(name), wrapper); });
+    each_name(table, [&](std::string& name) { name = without_inner(std::move(name), wrapper); });
     table.selection.prefixes.emplace_back(wrapper);
   }
 }
@@ -111,6 +112,21 @@ std::vector<std::string_view> shared_wrappers(const std::vector<std::string>& na
     const auto wrapper = std::find_if(std::begin(kWrappers), std::end(kWrappers), is_shared);
     if (wrapper == std::end(kWrappers)) return wrappers;
     wrappers.push_back(*wrapper);
+    around += wrapper->size();
+  }
+}
+
+/// How names begin that belong to a key: with the key and a dot, or with these below the wrappers around all names
+/// ("module.teacher." for "teacher"). Empty if no name does.
+std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key) {
+  const auto wrappers = shared_wrappers(names);
+  std::string prefix = key + ".";
+  size_t around = 0;
+  for (auto wrapper = wrappers.begin();; ++wrapper) {
+    const auto is_below = [&](const std::string& name) { return begins_with(name, prefix); };
+    if (std::any_of(names.begin(), names.end(), is_below)) return prefix;
+    if (wrapper == wrappers.end()) return "";
+    prefix.insert(around, *wrapper);
     around += wrapper->size();
   }
 }
@@ -160,21 +176,20 @@ void keep_network(TensorTable& table) {
   unwrap_parts(table);
 }
 
-std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key) {
-  const auto wrappers = shared_wrappers(names);
-  std::string prefix = key + ".";
-  size_t around = 0;
-  for (auto wrapper = wrappers.begin();; ++wrapper) {
-    const auto is_below = [&](const std::string& name) { return begins_with(name, prefix); };
-    if (std::any_of(names.begin(), names.end(), is_below)) return prefix;
-    if (wrapper == wrappers.end()) return "";
-    prefix.insert(around, *wrapper);
-    around += wrapper->size();
+bool has_names_below(std::vector<std::string> names, const std::string& key) {
+  if (!prefix_of_key(names, key).empty()) return true;
+  for (auto& name : names) {
+    for (const std::string_view wrapper : kInnerWrappers) name = without_inner(std::move(name), wrapper);
   }
+  return !prefix_of_key(names, key).empty();
 }
 
 bool keep_below(TensorTable& table, const std::string& key) {
-  const std::string prefix = prefix_of_key(names_of_tensors(table), key);
+  std::string prefix = prefix_of_key(names_of_tensors(table), key);
+  if (prefix.empty()) {
+    unwrap_parts(table);
+    prefix = prefix_of_key(names_of_tensors(table), key);
+  }
   if (prefix.empty()) return false;
   leave_aside(table, [&](std::string_view name) { return !begins_with(name, prefix); });
   take_off(table, prefix);

@@ -76,12 +76,11 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape);
 /// operations (`total_ops`, `total_params`), and what modules keep in addition (`_extra_state`).
 void keep_network(TensorTable& table);
 
-/// How names begin that belong to a key: with the key and a dot, or with these below the wrappers around all names
-/// ("module.teacher." for "teacher"). Empty if no name does.
-std::string prefix_of_key(const std::vector<std::string>& names, const std::string& key);
+/// Whether names begin with a key and a dot, with or without the wrappers that `keep_network` removes.
+bool has_names_below(std::vector<std::string> names, const std::string& key);
 
-/// Keeps the entries whose names begin with `prefix_of_key`, and removes that beginning. False, and the table is
-/// unchanged, if there are none.
+/// Keeps the entries whose names begin so, and removes that beginning. False, and the table has all entries, if there
+/// are none.
 bool keep_below(TensorTable& table, const std::string& key);
 
 /// The first parts of names with several, below the wrappers around all of them, each once: keys that keep_below takes.

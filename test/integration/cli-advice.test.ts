@@ -77,6 +77,19 @@ describe("advice of the command line", function () {
     expect((await inspectWeights(file("kind.safetensors"))).fit).to.include({ name: "resnet20", matching: 128 });
   });
 
+  it("chooses a network with nothing before its names next to others", async () => {
+    using student = await createModel("resnet8", { numClasses: 4, seed: 1 });
+    using teacher = await createModel("resnet20", { numClasses: 4, seed: 2 });
+    await writeStateDict(file("plain.pth"), { ...await student.stateDict(),
+      ...behind("teacher.", await teacher.stateDict()) });
+    const evaluate = ["eval", "--weights", file("plain.pth"), ...DATA];
+    expect(await fail(evaluate, { exit: 2, code: "INVALID_ARGUMENT" })).to.contain(
+      "Choose one with --key teacher, or the other one with --model NAME --no-strict.",
+    );
+    await succeed([...evaluate, "--model", "resnet8", "--no-strict"]);
+    await succeed([...evaluate, "--model", "resnet20", "--key", "teacher"]);
+  });
+
   it("goes by a file's entries where it names a network of another tool", async () => {
     using model = await createModel("resnet8", { numClasses: 4, seed: 1 });
     await writeStateDict(file("foreign.pth"), await model.stateDict(), { model: "resnet_custom" });

@@ -68,7 +68,7 @@ describe("command line: detectors", () => {
       await fail(["detect", "a.png", "--weights", join(run, "student.safetensors"), "--model",
         "fasterrcnn_resnet50_fpn"], { exit: 2, code: "UNKNOWN_NAME" }, options),
     ];
-    expect(messages[0]).to.include("images with boxes").and.include("coco, voc, scenes");
+    expect(messages[0]).to.include("images with boxes").and.include("--data coco:DIR, voc:DIR or scenes");
     expect(messages[1]).to.include("expected a detector");
     expect(messages[2]).to.include('did you mean "faster-rcnn-resnet50-fpn"?');
     expect(existsSync(other)).to.equal(false);

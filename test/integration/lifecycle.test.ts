@@ -192,6 +192,18 @@ describe("a process", () => {
     expect(stdout).to.equal("stuck\n");
   });
 
+  for (const where of ["this thread", "a worker thread"]) {
+    it(`ends with endProcess() while images are drawn in ${where}, after the listeners for its end`, async () => {
+      const began = performance.now();
+      const words = ["9", ...(where === "this thread" ? [] : ["worker"])];
+      const { stdout, ...end } = await runProgram("end-while-drawing.mjs", { words });
+      expect(end).to.deep.equal({ ...NORMAL_END, code: 9 });
+      expect(stdout).to.equal("exit 9\n");
+      // Drawing takes half a minute.
+      expect(performance.now() - began).to.be.below(15_000);
+    });
+  }
+
   it("ends by itself with a producer that waits for room", async () => {
     const { stdout, ...end } = await runProgram("end-with-idle-stream.mjs");
     expect(end).to.deep.equal(NORMAL_END);

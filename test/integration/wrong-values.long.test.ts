@@ -19,8 +19,8 @@ interface Member {
   readonly args: readonly unknown[];
 }
 
-/** Functions that would change this machine, or have no arguments, whatever they are given. */
-const LEFT_OUT = new Set(["installCudaLibTorch"]);
+/** Functions that would change this machine or end this process. */
+const LEFT_OUT = new Set(["endProcess", "installCudaLibTorch"]);
 /** Steps of a generator that took its arguments. */
 const MOST_ITEMS = 3;
 

@@ -34,8 +34,8 @@ export function openProgress({ interactive }: Output, now = () => performance.no
       } else if (bar === undefined) {
         bar = new cliProgress.SingleBar({ format: "{label} [{bar}] {percentage}%  {text}", stream: process.stdout,
           barsize: 20, barCompleteChar: "#", barIncompleteChar: "-", clearOnComplete: true, gracefulExit: false });
-        // The bar disables line wrapping, so an exit in between must enable it again, before native work is awaited.
-        process.prependOnceListener("exit", clear);
+        // The bar disables line wrapping, so an exit in between must enable it again.
+        process.once("exit", clear);
         bar.start(total, done, text);
       } else {
         bar.update(done, text);

@@ -37,7 +37,7 @@ export const MOST_THREADS = 1024;
 /** Threads of one operation. */
 export const ThreadCount = PositiveCount.max(MOST_THREADS);
 
-/** Height or width of images in pixels: larger ones would not fit into memory. */
+/** Height or width that images are resized to, in pixels: larger ones would not fit into memory. */
 export const ImageSide = PositiveCount.max(16_384);
 
 /** A random seed: an integer from 0 to 2^53 - 1. */

@@ -156,12 +156,15 @@ export const ArraySplit = z.strictObject({
 });
 export type ArraySplit = z.infer<typeof ArraySplit>;
 
+/** Height or width of images as they are; the number of an image's values is exact for any. */
+const StoredSide = PositiveCount.max(2 ** 24);
+
 /** Images and labels as typed arrays. Both splits have the same image size and pixel type. */
 export const Arrays = z.strictObject({
   kind: z.literal("arrays"),
   numClasses: z.int().min(2),
-  height: ImageSide,
-  width: ImageSide,
+  height: StoredSide,
+  width: StoredSide,
   train: ArraySplit,
   test: ArraySplit,
   classNames,
@@ -176,8 +179,8 @@ export const Arrays = z.strictObject({
 export const Stream = z.strictObject({
   kind: z.literal("stream"),
   numClasses: z.int().min(2),
-  height: ImageSide,
-  width: ImageSide,
+  height: StoredSide,
+  width: StoredSide,
   /** Order of an image's values: `[3, height, width]` or `[height, width, 3]`. */
   layout: z.enum(["chw", "hwc"]).default("chw"),
   train: StreamSplit,

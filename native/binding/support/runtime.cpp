@@ -1,9 +1,20 @@
 #include "binding/support/runtime.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <thread>
 
 namespace reviewkd::binding {
+namespace {
+
+/// The exit code of a process that ends without waiting for its work; below 0 of others.
+std::atomic<int>& ending_with() {
+  static std::atomic<int> exit_code = -1;
+  return exit_code;
+}
+
+}  // namespace
 
 Completions::Completions(Napi::Env env)
     : function_(Function::New(env, "reviewkd", /*maxQueueSize=*/0, /*initialThreadCount=*/1)) {
@@ -40,7 +51,11 @@ void Completions::close() {
 Runtime::Runtime(Napi::Env env)
     : completions_(std::make_shared<Completions>(env)), background_(std::make_shared<WorkerThread>()) {
   // Hooks run in reverse order, so this one runs before that of the thread-safe function.
-  env.AddCleanupHook([this] { shut_down(); });
+  env.AddCleanupHook([this] {
+    // While the process ends, Node waits for those of its worker threads.
+    if (const int exit_code = ending_with(); exit_code >= 0) shut_down_or_exit(exit_code);
+    else shut_down();
+  });
 }
 
 void Runtime::stop_work() {
@@ -61,18 +76,19 @@ void Runtime::shut_down() {
   threads_.clear();
 }
 
-bool Runtime::shut_down_within(std::chrono::milliseconds patience) {
+void Runtime::shut_down_or_exit(int exit_code) {
+  constexpr std::chrono::milliseconds kPatience(500);
+  ending_with() = exit_code;
   stop_work();
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = std::chrono::steady_clock::now() + kPatience;
   const auto are_finished = [&] {
     return std::all_of(threads_.begin(), threads_.end(), [](const auto& thread) { return thread->finished(); });
   };
   while (!are_finished()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
+    if (std::chrono::steady_clock::now() >= end) std::_Exit(exit_code);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   shut_down();
-  return true;
 }
 
 std::shared_ptr<WorkerThread> Runtime::new_thread() {

@@ -5,7 +5,6 @@
 #include <napi.h>
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -89,8 +88,9 @@ class Runtime {
   /// Stops running work within a step and waits for it; later results are dropped. Idempotent.
   void shut_down();
 
-  /// As `shut_down`, but waits no longer than `patience`. False if work is still running.
-  bool shut_down_within(std::chrono::milliseconds patience);
+  /// As `shut_down`, but ends the process with `exit_code` if work is still running after half a second, also in other
+  /// environments.
+  void shut_down_or_exit(int exit_code);
 
  private:
   /// Asks running work to stop.

@@ -96,28 +96,51 @@ std::optional<EntryShapes> by_own_names(const EntryShapes& file, DetectorKind ki
 /// A detector's entries, whatever stands in front of them.
 EntryFit fit_of_wrapper(const EntryShapes& file) {
   EntryFit fit;
-  const auto wrappers = wrappers_of(file);
-  fit.prefix = wrappers.empty() ? "" : wrappers[0];
-  if (wrappers.size() > 1) fit.other_prefixes.assign(wrappers.begin() + 1, wrappers.end());
+  auto wrappers = wrappers_of(file);
+  if (wrappers.empty()) wrappers.emplace_back();
+  fit.prefix = wrappers[0];
+  if (!fit.prefix.empty()) fit.other_prefixes.assign(wrappers.begin() + 1, wrappers.end());
   for (const auto& [name, shape] : file) {
-    fit.names.push_back(name.starts_with(fit.prefix) ? std::optional(name.substr(fit.prefix.size())) : std::nullopt);
+    fit.names.push_back(is_behind(name, wrappers) ? std::optional(name.substr(fit.prefix.size())) : std::nullopt);
   }
   return fit;
 }
 
-void keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch match) {
-  if (match.matching == 0 || (best && best->similarity() >= match.similarity())) return;
+/// Whether the match is the best one now.
+bool keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch match) {
+  if (match.matching == 0 || (best && best->similarity() >= match.similarity())) return false;
   best = std::move(match);
+  return true;
 }
 
-/// As alike as a network and a larger one of its family never are.
-constexpr double kAlike = 0.9;
+/// A network whose entries a file has, nearly all of them, and their positions there.
+struct Occurrence {
+  std::string prefix;
+  std::unordered_set<size_t> entries;
+};
 
-/// Adds the prefixes of networks that the file has as well as `best`.
-void add_other_networks(ArchitectureMatch& best, const std::vector<std::string>& prefixes) {
+std::optional<Occurrence> occurrence_of(const ArchitectureMatch& match, const EntryShapes& network,
+                                        const EntryShapes& file) {
+  constexpr double kNearlyAll = 0.9;
+  if (static_cast<double>(match.matching) < kNearlyAll * static_cast<double>(match.entries)) return std::nullopt;
+  const Given wanted = given_by(network);
+  Occurrence occurrence{match.fit.prefix, {}};
+  for (size_t i = 0; i < file.size(); ++i) {
+    const auto& name = match.fit.names.at(i);
+    const auto found = name ? wanted.find(*name) : wanted.end();
+    if (found != wanted.end() && *found->second == file[i].second) occurrence.entries.insert(i);
+  }
+  return occurrence;
+}
+
+/// Adds the prefixes of networks that the file has next to `best`, but for copies of one without prefix.
+void add_other_networks(ArchitectureMatch& best, const Occurrence& chosen, const std::vector<Occurrence>& occurrences) {
   auto& others = best.fit.other_prefixes;
-  for (const auto& prefix : prefixes) {
-    if (prefix != best.fit.prefix && std::find(others.begin(), others.end(), prefix) == others.end())
+  for (const auto& [prefix, entries] : occurrences) {
+    const bool is_elsewhere = std::none_of(entries.begin(), entries.end(), [&](size_t i) {
+      return chosen.entries.contains(i) || (best.fit.prefix.empty() && !best.fit.names.at(i));
+    });
+    if (is_elsewhere && prefix != best.fit.prefix && std::find(others.begin(), others.end(), prefix) == others.end())
       others.push_back(prefix);
   }
 }
@@ -166,7 +189,8 @@ ArchitectureMatch match_shapes(const std::string& name, int64_t num_classes, con
 
 std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
   std::optional<ArchitectureMatch> best;
-  std::vector<std::string> prefixes;
+  std::vector<Occurrence> occurrences;
+  std::optional<Occurrence> chosen;
   for (const auto& entry : model_registry()) {
     const RegistryShapes& registered = registry_shapes(entry);
     EntryFit fit = file.fit(registered.shapes);
@@ -174,10 +198,11 @@ std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
     const auto [shapes, num_classes] = expectation_of(registered, entry.published_classes, given_by(own));
     ArchitectureMatch match = match_shapes(entry.name, num_classes, shapes, own);
     match.fit = std::move(fit);
-    if (match.similarity() >= kAlike && !match.fit.prefix.empty()) prefixes.push_back(match.fit.prefix);
-    keep_better(best, std::move(match));
+    auto occurrence = occurrence_of(match, shapes, file.shapes());
+    if (occurrence) occurrences.push_back(*occurrence);
+    if (keep_better(best, std::move(match))) chosen = std::move(occurrence);
   }
-  if (best && best->similarity() >= kAlike) add_other_networks(*best, prefixes);
+  if (chosen) add_other_networks(*best, *chosen, occurrences);
   return best;
 }
 

@@ -25,8 +25,9 @@ void refuse_several(const std::string& path, const std::vector<std::string>& pre
     if (!prefix.empty()) keys.push_back(prefix.substr(0, prefix.size() - 1));
   }
   throw Error(ErrorCode::kFileUnsupported,
-              "invalid weight file " + path + ": expected one network, received several, whose names begin with " +
-                  joined(keys) + ". Choose one with `key`.",
+              "invalid weight file " + path + ": expected one network, received several" +
+                  (keys.size() < prefixes.size() ? ", one with nothing before its names and others" : "") +
+                  ", whose names begin with " + joined(keys) + ". Choose one with `key`.",
               keys);
 }
 
@@ -65,11 +66,13 @@ void refuse_unread(const NamedTensors& target, const WeightsFile& file, const En
 /// A detector's names without what stands in front of them.
 void take_detector(WeightsFile& file, const std::string& path) {
   const auto wrappers = wrappers_of(shapes_of(file.tensors));
-  refuse_several(path, wrappers);
-  if (wrappers.empty() || wrappers[0].empty()) return;
-  file.selection.prefixes.push_back(wrappers[0]);
+  if (wrappers.empty()) return;
+  if (!wrappers[0].empty()) {
+    refuse_several(path, wrappers);
+    file.selection.prefixes.push_back(wrappers[0]);
+  }
   for (const auto& [name, tensor] : file.tensors) {
-    if (!name.starts_with(wrappers[0])) file.selection.counters.push_back(name);
+    if (!is_behind(name, wrappers)) file.selection.counters.push_back(name);
   }
   file.tensors = without_wrapper(file.tensors);
 }

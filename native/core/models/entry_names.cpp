@@ -122,12 +122,13 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   fit.prefix = prefix;
   fit.layout = chosen.title;
   fit.difference = chosen.difference;
-  fit.other_prefixes = alike(counts, best->first, best->second, wanted);
+  auto others = alike(counts, best->first, best->second, wanted);
   name_all([&](const std::string& name) -> std::optional<std::string> {
-    if (!name.starts_with(prefix)) return std::nullopt;
+    if (!name.starts_with(prefix) || (prefix.empty() && begins_with_any(name, others))) return std::nullopt;
     const auto own = chosen.own(std::string_view(name).substr(prefix.size()));
     return own ? own : name.substr(prefix.size());
   });
+  if (!prefix.empty()) fit.other_prefixes = std::move(others);
   return fit;
 }
 
@@ -143,7 +144,7 @@ std::map<FileEntries::Convention, FileEntries::Count> FileEntries::count_reading
 
 std::vector<std::string> FileEntries::alike(const std::map<Convention, Count>& counts, const Convention& chosen,
                                             const Count& best, const Wanted& wanted) {
-  // Lower than that of any network of the registry in a larger one of its family.
+  // A network in a larger one of its family has less.
   constexpr double kAlike = 0.9;
   std::vector<std::string> prefixes;
   for (const auto& [convention, count] : counts) {

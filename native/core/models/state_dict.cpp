@@ -121,9 +121,10 @@ void require_agreement(const LoadReport& report, const std::string& what) {
          ", from which PyTorch computes them: ", differences, ". In Python, call ", found->removal,
          " for each such module before torch.save.");
   }
-  const size_t others = report.missing.size() + report.mismatched.size() + report.unexpected.size();
-  if (9 * others < 2 * report.matched) {  // a Dice coefficient above 0.9: no other network of the registry is as alike
-    const bool has_all = report.missing.empty() && report.mismatched.empty();
+  // A Dice coefficient above 0.9. Networks that contain each other are less alike.
+  const bool is_alike = 9 * (report.missing.size() + report.unexpected.size()) < 2 * report.matched;
+  if (is_alike && report.mismatched.empty() && (report.missing.empty() || report.unexpected.empty())) {
+    const bool has_all = report.missing.empty();
     fail(ErrorCode::kStateDictMismatch, "invalid ", what, ": expected this network's entries, received ",
          has_all ? "others as well: " : "some of them: ", differences,
          has_all ? ". Leave the others aside with `strict: false`." : ". `strict: false` loads the matching entries.");

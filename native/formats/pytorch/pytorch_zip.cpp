@@ -23,6 +23,14 @@ template <typename... Parts>
        received...);
 }
 
+/// One of those that torch.save writes behind the pickle.
+bool is_record_of_save(const ZipRecord& record) {
+  const std::string_view name = std::string_view(record.name).substr(record.name.find('/') + 1);
+  constexpr std::string_view kNames[] = {"version", "byteorder", ".format_version", ".storage_alignment"};
+  return name != record.name && (std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+                                 name.starts_with(".data/") || name.starts_with("data/"));
+}
+
 /// Says what an archive is that torch.save has not written.
 [[noreturn]] void refuse_archive(const std::vector<ZipRecord>& records, const ByteSource& source) {
   const auto is_array = [](std::string_view name) { return name.ends_with(".npy"); };
@@ -40,10 +48,7 @@ template <typename... Parts>
            "a program of torch.export. In Python, torch.save(torch.export.load(\"program.pt2\").state_dict, "
            "\"weights.pt\") writes its weights.");
   }
-  const auto is_version = [](std::string_view name) {
-    return name.ends_with("/version") || name.ends_with("/.format_version");
-  };
-  if (any_name(records, is_version)) {
+  if (!records.empty() && std::all_of(records.begin(), records.end(), is_record_of_save)) {
     fail(ErrorCode::kFileCorrupt, "invalid archive ", source.name(),
          ": expected a pickle and its tensors, received one of torch.save without them, as a torch.save that fails "
          "leaves it. Save it again.");

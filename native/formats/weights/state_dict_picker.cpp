@@ -178,10 +178,10 @@ class Picker {
     return type.empty() || type.size() > kLongestPath || !is_utf8(type) ? "an unknown type" : type;
   }
 
-  bool has_names_below(const Candidate& candidate, const std::string& key) const {
+  bool has_key_in_names(const Candidate& candidate, const std::string& key) const {
     std::vector<std::string> names;
     for (const auto& [name, id] : entries_of(candidate)) names.push_back(name);
-    return !prefix_of_key(names, key).empty();
+    return has_names_below(std::move(names), key);
   }
 
   static bool is_path(const Candidate& candidate, const std::string& key) {
@@ -205,7 +205,7 @@ class Picker {
     // Otherwise the key is the beginning of names in one of them.
     if (!key.empty() && fitting.empty()) {
       for (const auto& candidate : candidates_) {
-        if (has_names_below(candidate, key)) fitting.push_back(&candidate);
+        if (has_key_in_names(candidate, key)) fitting.push_back(&candidate);
       }
       if (fitting.size() == 1) return *fitting[0];
     }

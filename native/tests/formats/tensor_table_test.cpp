@@ -87,6 +87,9 @@ TEST(TensorTable, TakesWrappersOfPartsOff) {
   keep_network(table);
   EXPECT_EQ(names_of(table), (Names{"conv.a", "layer1.0.a", "layer2.0.a", "my_orig_mod.a"}));
   EXPECT_EQ(table.selection.prefixes, (Names{"_orig_mod.", "_fsdp_wrapped_module."}));
+  auto two = table_of({"a._orig_mod.net.w", "b._orig_mod.net.w"});
+  EXPECT_TRUE(keep_below(two, "a.net"));
+  EXPECT_EQ(names_of(two), (Names{"w"}));
   auto twice = table_of({"layer.a", "layer._orig_mod.a"});
   keep_network(twice);
   EXPECT_EQ(names_of(twice), (Names{"layer.a", "layer._orig_mod.a"}));

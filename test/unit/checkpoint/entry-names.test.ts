@@ -101,6 +101,27 @@ describe("weights whose names have something in front of them", () => {
     );
   });
 
+  it("are those of a network without a prefix if copies of it are below others", async () => {
+    await writeStateDict(file("w.pt"), { ...state, ...behind("ema.", state) });
+    const { fit, selection } = await inspectWeights(file("w.pt"));
+    expect(fit).to.include({ name: "resnet8", matching: fit!.entries });
+    expect(fit!.otherPrefixes).to.deep.equal([]);
+    expect(selection.leftAsideNames).to.have.members(Object.keys(behind("ema.", state)));
+    await expectLoaded(file("w.pt"));
+    expect(await convertWeights(file("w.pt"), file("c.safetensors"))).to.equal(Object.keys(state).length);
+  });
+
+  it("are refused if a file has networks of several kinds, whatever stands with one of them", async () => {
+    using teacher = await createModel("resnet20", { numClasses: CLASSES });
+    const fusion = { "s.fusion.weight": Tensor.from(new Float32Array(64), [64]) };
+    for (const prefix of ["s.", ""]) {
+      await writeStateDict(file("w.pt"), { ...behind(prefix), ...fusion, ...behind("t.", await teacher.stateDict()) });
+      expect((await inspectWeights(file("w.pt"))).fit!.otherPrefixes).not.to.deep.equal([]);
+      await failureOf("FILE_UNSUPPORTED", () => convertWeights(file("w.pt"), file(`c${prefix}safetensors`)));
+    }
+    expect(await convertWeights(file("w.pt"), file("t.safetensors"), { key: "t" })).to.equal(128);
+  });
+
   it("belong to the student of a file with a larger teacher of the same family", async () => {
     using teacher = await createModel("resnet14", { numClasses: CLASSES });
     await writeStateDict(file("w.safetensors"), { ...behind("t.", await teacher.stateDict()), ...behind("s.") });

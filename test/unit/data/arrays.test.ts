@@ -199,7 +199,7 @@ describe("arrays as a data set", () => {
     { what: "a height of 0", code: "INVALID_ARGUMENT", source: source(good, good, { height: 0 }), says: "height" },
     { what: "sides that no image has", code: "INVALID_ARGUMENT",
       source: source(good, good, { height: 2 ** 31, width: 2 ** 31 }),
-      says: "height: expected a whole number ≤ 16384, received 2147483648." },
+      says: "height: expected a whole number ≤ 16777216, received 2147483648." },
     { what: "labels that throw when they are read", code: "INVALID_ARGUMENT",
       source: source({ images: bytes(2), labels: new Proxy([0, 1], { get: () => {
         throw new Error("trap");

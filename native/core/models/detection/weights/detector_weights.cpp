@@ -164,11 +164,12 @@ std::string common_wrapper(const Entries& entries) {
 }
 
 template <typename Entries>
-Entries behind(const std::string& wrapper, const Entries& entries) {
+Entries behind_common_wrapper(const Entries& entries) {
+  const auto wrappers = common_wrappers(entries);
+  const size_t length = wrappers.empty() ? 0 : wrappers.front().size();
   Entries bare;
   for (const auto& [name, value] : entries) {
-    if (name.size() > wrapper.size() && name.starts_with(wrapper))
-      bare.emplace_back(name.substr(wrapper.size()), value);
+    if (name.size() > length && is_behind(name, wrappers)) bare.emplace_back(name.substr(length), value);
   }
   return bare;
 }
@@ -233,11 +234,17 @@ void add_identity_statistics(NamedTensors& state) {
 }  // namespace
 
 std::vector<std::string> wrappers_of(const EntryShapes& shapes) { return common_wrappers(shapes); }
-std::string wrapper_of(const EntryShapes& shapes) { return common_wrapper(shapes); }
 std::string wrapper_of(const NamedTensors& state) { return common_wrapper(state); }
 
-NamedTensors without_wrapper(const NamedTensors& state) { return behind(wrapper_of(state), state); }
-EntryShapes without_wrapper(const EntryShapes& shapes) { return behind(wrapper_of(shapes), shapes); }
+bool is_behind(std::string_view name, const std::vector<std::string>& wrappers) {
+  if (wrappers.empty()) return true;
+  if (!wrappers.front().empty()) return name.starts_with(wrappers.front());
+  return std::none_of(wrappers.begin() + 1, wrappers.end(),
+                      [&](const std::string& wrapper) { return name.starts_with(wrapper); });
+}
+
+NamedTensors without_wrapper(const NamedTensors& state) { return behind_common_wrapper(state); }
+EntryShapes without_wrapper(const EntryShapes& shapes) { return behind_common_wrapper(shapes); }
 
 NamedTensors from_torchvision_old(const NamedTensors& state) { return renamed(state, kOldNames); }
 

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/models/detection/weights/detector_kind.h"
@@ -15,8 +16,10 @@ namespace reviewkd {
 /// "model.detector."; several if as many have each, and none if there are no such parts.
 std::vector<std::string> wrappers_of(const EntryShapes& shapes);
 
+/// Whether an entry is one behind the first of these beginnings. If that is empty, those behind others are copies.
+bool is_behind(std::string_view name, const std::vector<std::string>& wrappers);
+
 /// The first of them; empty if there is none.
-std::string wrapper_of(const EntryShapes& shapes);
 std::string wrapper_of(const NamedTensors& state);
 
 /// The entries behind that prefix, without it.
