@@ -360,7 +360,7 @@ const MOST_EXIT_CODE = 255;
 let isEndingNow = false;
 
 function shutDown(exitCode: number): void {
-  (loaded?.module as Addon | undefined)?.shutDown(isEndingNow ? exitCode : undefined);
+  if (loaded !== undefined) addon().shutDown(isEndingNow ? exitCode : undefined);
 }
 
 /**
