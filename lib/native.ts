@@ -383,9 +383,19 @@ export function endProcess(exitCode: number): never {
       `invalid exit code: expected an integer from 0 to ${MOST_EXIT_CODE}, received ${String(exitCode)}.`);
   }
   isEndingNow = isMainThread;
+  if (isMainThread) loadForEnd();
   // Behind the listeners that were added after the addon was loaded.
   process.off("exit", shutDown).once("exit", shutDown);
   process.exit(exitCode);
+}
+
+/** Loads the addon, by which native work in worker threads learns of the end as well. */
+function loadForEnd(): void {
+  try {
+    addon();
+  } catch {
+    // Without an addon there is no such work.
+  }
 }
 
 /** Path of the addon that this thread uses. */

@@ -1,6 +1,6 @@
 import { inspectWeights, listDetectors, listModels, ReviewKdError, type ArchitectureMatch,
   type WeightsChoice } from "../index.js";
-import { printable } from "./display/format.js";
+import { formatCount, printable } from "./display/format.js";
 
 type Metadata = Readonly<Record<string, string>>;
 
@@ -38,8 +38,10 @@ export async function networkName(weights: string, given: string | undefined, me
   assertSingle(weights, fit);
   if (fit !== null && fit.matching === fit.entries) {
     assertSuits(fit.name);
-    throw new ReviewKdError("INVALID_ARGUMENT",
-      `missing --model: "${weights}" does not name its network. Pass --model ${fit.name}, which it fits.`);
+    const others = fit.differences.unexpected.length;
+    const remedy = others === 0 ? `Pass --model ${fit.name}, which it fits.`
+      : `Pass --model ${fit.name} --no-strict, which leaves its ${formatCount(others)} other entries aside.`;
+    throw new ReviewKdError("INVALID_ARGUMENT", `missing --model: "${weights}" does not name its network. ${remedy}`);
   }
   const nearest = fit === null ? ""
     : ` The nearest, ${fit.name}, has ${fit.matching} of its ${fit.entries} entries in it.`;

@@ -2,7 +2,7 @@ import { mkdtemp, rm, access } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDistiller, createModel, createSession, loadDataset, Tensor } from "../../lib/index.js";
+import { createDistiller, createModel, createSession, endProcess, loadDataset, Tensor } from "../../lib/index.js";
 import type { Dataset, Distiller, Model, Session } from "../../lib/index.js";
 import { failureOf } from "../support/errors.js";
 import { runProgram } from "./child-program.js";
@@ -203,6 +203,11 @@ describe("a process", () => {
       expect(performance.now() - began).to.be.below(15_000);
     });
   }
+
+  it("does not end with endProcess() of another value than an exit code", async () => {
+    for (const value of [-1, 256, 1.5, NaN, "9", undefined])
+      await failureOf("INVALID_ARGUMENT", () => endProcess(value as number));
+  });
 
   it("ends by itself with a producer that waits for room", async () => {
     const { stdout, ...end } = await runProgram("end-with-idle-stream.mjs");

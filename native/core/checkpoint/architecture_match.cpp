@@ -115,7 +115,7 @@ bool keep_better(std::optional<ArchitectureMatch>& best, ArchitectureMatch match
 
 /// A network whose entries a file has, nearly all of them, and their positions there.
 struct Occurrence {
-  std::string prefix;
+  EntryFit fit;
   std::unordered_set<size_t> entries;
 };
 
@@ -124,7 +124,7 @@ std::optional<Occurrence> occurrence_of(const ArchitectureMatch& match, const En
   constexpr double kNearlyAll = 0.9;
   if (static_cast<double>(match.matching) < kNearlyAll * static_cast<double>(match.entries)) return std::nullopt;
   const Given wanted = given_by(network);
-  Occurrence occurrence{match.fit.prefix, {}};
+  Occurrence occurrence{match.fit, {}};
   for (size_t i = 0; i < file.size(); ++i) {
     const auto& name = match.fit.names.at(i);
     const auto found = name ? wanted.find(*name) : wanted.end();
@@ -133,15 +133,32 @@ std::optional<Occurrence> occurrence_of(const ArchitectureMatch& match, const En
   return occurrence;
 }
 
-/// Adds the prefixes of networks that the file has next to `best`, but for copies of one without prefix.
-void add_other_networks(ArchitectureMatch& best, const Occurrence& chosen, const std::vector<Occurrence>& occurrences) {
+/// Adds the prefixes of networks that the file has next to `best`, but for copies of one without prefix. Networks that
+/// share entries are readings of one, of which the largest counts.
+void add_other_networks(ArchitectureMatch& best, const Occurrence& chosen, std::vector<Occurrence> occurrences,
+                        const EntryShapes& file) {
   auto& others = best.fit.other_prefixes;
-  for (const auto& [prefix, entries] : occurrences) {
-    const bool is_elsewhere = std::none_of(entries.begin(), entries.end(), [&](size_t i) {
-      return chosen.entries.contains(i) || (best.fit.prefix.empty() && !best.fit.names.at(i));
-    });
-    if (is_elsewhere && prefix != best.fit.prefix && std::find(others.begin(), others.end(), prefix) == others.end())
+  std::unordered_set<size_t> taken = chosen.entries;
+  for (size_t i = 0; i < file.size(); ++i) {
+    const auto is_other = [&](const std::string& prefix) { return file[i].first.starts_with(prefix); };
+    const bool is_copy = best.fit.prefix.empty() && !best.fit.names.at(i);
+    if (is_copy || std::any_of(others.begin(), others.end(), is_other)) taken.insert(i);
+  }
+  std::stable_sort(occurrences.begin(), occurrences.end(),
+                   [](const auto& a, const auto& b) { return a.entries.size() > b.entries.size(); });
+  for (const auto& [fit, entries] : occurrences) {
+    if (std::any_of(entries.begin(), entries.end(), [&](size_t i) { return taken.contains(i); })) continue;
+    taken.insert(entries.begin(), entries.end());
+    others.push_back(fit.prefix);
+    for (const auto& prefix : fit.other_prefixes) {
+      std::vector<size_t> behind;
+      for (size_t i = 0; i < file.size(); ++i) {
+        if (file[i].first.starts_with(prefix)) behind.push_back(i);
+      }
+      if (std::any_of(behind.begin(), behind.end(), [&](size_t i) { return taken.contains(i); })) continue;
+      taken.insert(behind.begin(), behind.end());
       others.push_back(prefix);
+    }
   }
 }
 
@@ -202,7 +219,7 @@ std::optional<ArchitectureMatch> identify_model(FileEntries& file) {
     if (occurrence) occurrences.push_back(*occurrence);
     if (keep_better(best, std::move(match))) chosen = std::move(occurrence);
   }
-  if (chosen) add_other_networks(*best, *chosen, occurrences);
+  if (chosen) add_other_networks(*best, *chosen, std::move(occurrences), file.shapes());
   return best;
 }
 

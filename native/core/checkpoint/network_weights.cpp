@@ -27,7 +27,7 @@ void refuse_several(const std::string& path, const std::vector<std::string>& pre
   throw Error(ErrorCode::kFileUnsupported,
               "invalid weight file " + path + ": expected one network, received several" +
                   (keys.size() < prefixes.size() ? ", one with nothing before its names and others" : "") +
-                  ", whose names begin with " + joined(keys) + ". Choose one with `key`.",
+                  ", whose names begin with " + joined(keys) + ". Choose one of these with `key`.",
               keys);
 }
 

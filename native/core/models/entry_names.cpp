@@ -35,6 +35,12 @@ const typename Counts::value_type* best_of(const Counts& counts, size_t plain, s
   return best;
 }
 
+std::vector<std::string> prefixes_of(const std::vector<std::pair<size_t, std::string_view>>& conventions) {
+  std::vector<std::string> prefixes;
+  for (const auto& [layout, prefix] : conventions) prefixes.emplace_back(prefix);
+  return prefixes;
+}
+
 bool begins_with_any(std::string_view name, const std::vector<std::string>& prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const std::string& prefix) { return name.starts_with(prefix); });
@@ -112,23 +118,30 @@ EntryFit FileEntries::fit(const EntryShapes& network) {
   const auto* best = best_of(counts, plain, wanted.count());
   if (best == nullptr) {
     const bool is_half = 2 * plain >= wanted.count();
-    const auto copies = is_half ? alike(counts, {0, ""}, {plain, plain}, wanted) : std::vector<std::string>();
+    const auto copies =
+        is_half ? prefixes_of(alike(counts, {0, ""}, {plain, plain}, wanted)) : std::vector<std::string>();
     name_all(
         [&](const std::string& name) { return begins_with_any(name, copies) ? std::nullopt : std::optional(name); });
     return fit;
   }
-  const auto& [layout, prefix] = best->first;
-  const NameLayout& chosen = name_layouts()[layout];
+  Convention chosen = best->first;
+  auto alternatives = alike(counts, chosen, best->second, wanted);
+  // Of a network with nothing before its names, the others are copies.
+  const auto bare = std::find_if(alternatives.begin(), alternatives.end(),
+                                 [](const Convention& convention) { return convention.second.empty(); });
+  if (bare != alternatives.end()) std::swap(chosen, *bare);
+  const auto& [layout, prefix] = chosen;
+  const NameLayout& library = name_layouts()[layout];
   fit.prefix = prefix;
-  fit.layout = chosen.title;
-  fit.difference = chosen.difference;
-  auto others = alike(counts, best->first, best->second, wanted);
+  fit.layout = library.title;
+  fit.difference = library.difference;
+  auto others = prefixes_of(alternatives);
   name_all([&](const std::string& name) -> std::optional<std::string> {
-    if (!name.starts_with(prefix) || (prefix.empty() && begins_with_any(name, others))) return std::nullopt;
-    const auto own = chosen.own(std::string_view(name).substr(prefix.size()));
-    return own ? own : name.substr(prefix.size());
+    if (!name.starts_with(fit.prefix) || (fit.prefix.empty() && begins_with_any(name, others))) return std::nullopt;
+    const auto own = library.own(std::string_view(name).substr(fit.prefix.size()));
+    return own ? own : name.substr(fit.prefix.size());
   });
-  if (!prefix.empty()) fit.other_prefixes = std::move(others);
+  if (!fit.prefix.empty()) fit.other_prefixes = std::move(others);
   return fit;
 }
 
@@ -142,19 +155,20 @@ std::map<FileEntries::Convention, FileEntries::Count> FileEntries::count_reading
   return counts;
 }
 
-std::vector<std::string> FileEntries::alike(const std::map<Convention, Count>& counts, const Convention& chosen,
-                                            const Count& best, const Wanted& wanted) {
+std::vector<FileEntries::Convention> FileEntries::alike(const std::map<Convention, Count>& counts,
+                                                        const Convention& chosen, const Count& best,
+                                                        const Wanted& wanted) {
   // A network in a larger one of its family has less.
   constexpr double kAlike = 0.9;
-  std::vector<std::string> prefixes;
+  std::vector<Convention> others;
   for (const auto& [convention, count] : counts) {
     const bool is_alike = count.matching == best.matching &&
                           (count.entries == best.entries || count.similarity(wanted.count()) >= kAlike);
-    if (!is_alike || convention.second == chosen.second || share_entries(convention, chosen, wanted)) continue;
-    if (std::find(prefixes.begin(), prefixes.end(), convention.second) == prefixes.end())
-      prefixes.emplace_back(convention.second);
+    const auto has_prefix = [&, prefix = convention.second](const Convention& other) { return other.second == prefix; };
+    if (!is_alike || has_prefix(chosen) || std::any_of(others.begin(), others.end(), has_prefix)) continue;
+    if (!share_entries(convention, chosen, wanted)) others.push_back(convention);
   }
-  return prefixes;
+  return others;
 }
 
 bool FileEntries::is_match(const Reading& reading, const Wanted& wanted) const {

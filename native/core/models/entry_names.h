@@ -60,9 +60,9 @@ class FileEntries {
 
   const std::vector<Reading>& readings();
   std::map<Convention, Count> count_readings(const Wanted& wanted);
-  /// The other prefixes under which there are as many of the network's entries, and few others.
-  std::vector<std::string> alike(const std::map<Convention, Count>& counts, const Convention& chosen, const Count& best,
-                                 const Wanted& wanted);
+  /// The conventions with other prefixes under which there are as many of the network's entries, and few others.
+  std::vector<Convention> alike(const std::map<Convention, Count>& counts, const Convention& chosen, const Count& best,
+                                const Wanted& wanted);
   bool is_match(const Reading& reading, const Wanted& wanted) const;
   /// Whether an entry belongs to the network under both: some layouts read it with and without a prefix.
   bool share_entries(const Convention& a, const Convention& b, const Wanted& wanted);

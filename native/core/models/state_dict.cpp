@@ -131,8 +131,9 @@ void require_agreement(const LoadReport& report, const std::string& what) {
   }
   fail(ErrorCode::kStateDictMismatch, "invalid ", what,
        ": expected this network's entries, received others: ", differences,
-       ". The weights may belong to another network; `reviewkd inspect` names the one that fits best. `strict: false` "
-       "loads the matching entries.");
+       ". The weights may belong to another network; `reviewkd inspect` names the one that fits best. ",
+       report.missing.empty() && report.mismatched.empty() ? "Leave the others aside with `strict: false`."
+                                                           : "`strict: false` loads the matching entries.");
 }
 
 [[noreturn]] void fail_without_match(const LoadReport& report, const std::string& what) {

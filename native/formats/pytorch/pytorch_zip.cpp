@@ -48,7 +48,10 @@ bool is_record_of_save(const ZipRecord& record) {
            "a program of torch.export. In Python, torch.save(torch.export.load(\"program.pt2\").state_dict, "
            "\"weights.pt\") writes its weights.");
   }
-  if (!records.empty() && std::all_of(records.begin(), records.end(), is_record_of_save)) {
+  const auto is_version = [](std::string_view name) {
+    return name.ends_with("/version") || name.ends_with("/.format_version");
+  };
+  if (any_name(records, is_version) && std::all_of(records.begin(), records.end(), is_record_of_save)) {
     fail(ErrorCode::kFileCorrupt, "invalid archive ", source.name(),
          ": expected a pickle and its tensors, received one of torch.save without them, as a torch.save that fails "
          "leaves it. Save it again.");

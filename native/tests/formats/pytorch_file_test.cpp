@@ -79,6 +79,7 @@ const HostileFile kHostile[] = {
     {"an_archive_of_a_failed_save", read_zip, zip({{"a/version", "3\n"}}), "FILE_CORRUPT", "Save it again"},
     {"an_archive_with_a_version", read_zip, zip({{"a/version", "3"}, {"a/net.pth", "net"}}), "FILE_UNSUPPORTED",
      "another ZIP archive"},
+    {"an_archive_of_data", read_zip, zip({{"a/data/0.png", "image"}}), "FILE_UNSUPPORTED", "another ZIP archive"},
     {"an_archive_of_numpy", read_zip, zip({{"conv1.npy", "values"}}), "FILE_UNSUPPORTED", "numpy.load"},
     {"an_archive_of_keras", read_zip, zip({{"config.json", "{}"}, {"model.weights.h5", "values"}}), "FILE_UNSUPPORTED",
      "Keras"},

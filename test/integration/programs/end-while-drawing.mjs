@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
-import { endProcess, loadDataset, systemInfo } from "../../../dist/index.js";
+import { endProcess, loadDataset } from "../../../dist/index.js";
 
 const [, , exitCode, where] = process.argv;
 
@@ -15,7 +15,6 @@ if (!isMainThread) {
   draw();
   parentPort.postMessage("drawing");
 } else {
-  await systemInfo();
   if (where === "worker") await once(new Worker(new URL(import.meta.url)), "message");
   else draw();
   await delay(500);
