@@ -1,5 +1,6 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
 import { isPublishedWithoutEps } from "../config/published-detectors.js";
+import { LARGEST_RECORDED_SIDE } from "../config/schemas/data.js";
 import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../config/schemas/detection/detector.js";
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
 import { weightsFiles } from "../config/weights-path.js";
@@ -21,13 +22,12 @@ export type DetectorFile = Omit<DetectorFileInfo, "kind"> & {
   readonly detector: string | null;
 };
 
-/** Upper bounds of what a file can demand: sides in pixels, and numbers of levels, sizes and ratios. */
-const LARGEST_SIDE = 8192;
+/** Upper bound of the numbers of levels, sizes and ratios that a file can demand. */
 const MOST_ANCHORS = 32;
 
 /** Switches in metadata. */
 const StoredSwitches = DetectorSwitches
-  .refine(({ minSize, maxSize }) => Math.max(minSize ?? 0, maxSize ?? 0) <= LARGEST_SIDE)
+  .refine(({ minSize, maxSize }) => Math.max(minSize ?? 0, maxSize ?? 0) <= LARGEST_RECORDED_SIDE)
   .refine(({ anchorSizes = [], anchorRatios = [] }) =>
     [anchorSizes, anchorRatios, ...anchorSizes].every(({ length }) => length <= MOST_ANCHORS)
   );

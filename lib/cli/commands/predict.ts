@@ -12,7 +12,7 @@ import { addAction, addValue } from "../options/add-value.js";
 import { readClassNames } from "../options/class-names.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { addLoadFlags, type LoadFlags } from "../options/weights-flags.js";
-import { channelMeans, channelStds, imageSize, oneOf, positiveCount, text } from "../options/values.js";
+import { channelMeans, channelStds, imageSide, imageSize, oneOf, positiveCount, text } from "../options/values.js";
 
 const DEVICES = schemas.Device.options;
 const ON_DECODE_ERROR = ["skip", "fail"] as const;
@@ -44,7 +44,7 @@ export function addPredictCommand(program: Command): void {
   addValue(command, "--image-size <n>", "height and width of the network's input: HEIGHTxWIDTH, or one number",
     imageSize);
   addValue(command, "--resize-size <n>", "short side that images are resized to before their center is cut out",
-    positiveCount);
+    imageSide);
   addValue(command, "--mean <r,g,b>", "means of the channels, of values from 0 to 1", channelMeans);
   addValue(command, "--std <r,g,b>", "standard deviations of the channels, of values from 0 to 1", channelStds);
   command.optionsGroup("Prediction:");

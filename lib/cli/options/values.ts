@@ -71,13 +71,18 @@ export const channelMeans = perChannel(schemas.ChannelMean);
 
 export const channelStds = perChannel(schemas.ChannelStd);
 
-const LARGEST_SIDE = 16_384;
+const LARGEST_SIDE = schemas.ImageSide.maxValue ?? Infinity;
+
+const isSide = (side: number): boolean => schemas.ImageSide.safeParse(side).success;
+
+/** A side of images in pixels. */
+export const imageSide = number(WHOLE, `a whole number from 1 to ${LARGEST_SIDE}`, isSide);
 
 /** Height and width in pixels: `HEIGHTxWIDTH`, or one number for both. */
 export const imageSize: ValueParser<[height: number, width: number]> = (option) => (text) => {
   const [, first, second = first] = /^(\d+)(?:[x×](\d+))?$/.exec(text.trim()) ?? [];
   const sides = [Number(first), Number(second)] as const;
-  if (!sides.every((side) => side >= 1 && side <= LARGEST_SIDE)) {
+  if (!sides.every(isSide)) {
     throw usageError(`HEIGHTxWIDTH or one number, from 1 to ${LARGEST_SIDE}`, option, text);
   }
   return [...sides];

@@ -22,6 +22,7 @@ export const PositiveCount = z.int().positive();
 
 /** A finite number > 0. */
 export const PositiveNumber = z.number().positive();
+
 /** Names of classes in label order, none of them empty. */
 export const ClassNames = z.array(z.string().min(1));
 

@@ -35,9 +35,9 @@ export const ChannelMean = z.number().min(-LARGEST_STATISTIC).max(LARGEST_STATIS
 export const ChannelStd = PositiveNumber.max(LARGEST_STATISTIC)
   .describe(`a standard deviation above 0 and up to ${LARGEST_STATISTIC} (${OF_PIXELS})`);
 /** Upper bound of the sides in pixels that a weights file can demand. */
-const LARGEST_SIDE = 8192;
-const isBounded = (sides: readonly number[]): boolean => sides.every((side) => side <= LARGEST_SIDE);
-const SIDES = `at most ${LARGEST_SIDE} pixels`;
+export const LARGEST_RECORDED_SIDE = 8192;
+const isBounded = (sides: readonly number[]): boolean => sides.every((side) => side <= LARGEST_RECORDED_SIDE);
+const SIDES = `at most ${LARGEST_RECORDED_SIDE} pixels`;
 
 /** A network's input as its weights record it: within bounds that no published network exceeds. */
 export const RecordedPreprocessing = z.strictObject({

@@ -21,9 +21,8 @@ Napi::Object to_js(Napi::Env env, const LoadReport& report);
 Napi::Value read_weights_info(const Napi::CallbackInfo& info);
 
 /// (path, { key?, detection? }) -> Promise<{ name, numClasses, matching, entries, differences, prefix, layout,
-/// difference, otherPrefixes, names } | null>: the network of the registry that the file fits best, or with `detection`, the switches
-/// and number of classes, the detector. `names`: of each entry of the file in the network, or null; empty if all are as
-/// stored.
+/// difference, otherPrefixes, names } | null>: the network of the registry that the file fits best, or with `detection`,
+/// the switches and number of classes, the detector. `names`: of each entry of the file in the network, or null.
 Napi::Value match_weights(const Napi::CallbackInfo& info);
 
 /// (path, { key? }) -> Promise<{ entries, metadata }>

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { isReviewKdError, schemas } from "../../../lib/index.js";
-import { channelMeans, channelStds, count, counts, DATA_SPECS, dataSpec, imageSize, nonNegativeNumber, oneOf,
+import { channelMeans, channelStds, count, counts, DATA_SPECS, dataSpec, imageSide, imageSize, nonNegativeNumber, oneOf,
   positiveCount, positiveNumber, text } from "../../../lib/cli/options/values.js";
 
 function rejection(read: () => unknown): { code: string; message: string } {
@@ -60,6 +60,14 @@ describe("cli/values", () => {
         .to.equal(`invalid --image-size: expected HEIGHTxWIDTH or one number, from 1 to 16384, received "${bad}".`);
     });
   }
+
+  it("parses a side of images", () => {
+    expect(imageSide("--resize-size")("256")).to.equal(256);
+    for (const bad of ["0", "16385", "1.5", "64x64"]) {
+      expect(rejection(() => imageSide("--resize-size")(bad)).message)
+        .to.equal(`invalid --resize-size: expected a whole number from 1 to 16384, received "${bad}".`);
+    }
+  });
 
   it("parses real numbers in common notations", () => {
     const read = positiveNumber("--learning-rate");
