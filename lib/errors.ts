@@ -60,6 +60,18 @@ export const ERROR_CODES = [
   "ADDON_LOAD_FAILED",
   /** The process or thread of a worker ended during a call. Start a new one and resume from the last checkpoint. */
   "WORKER_EXITED",
+  /** Variables that describe a process among others are missing or contradict. Correct those that the message names. */
+  "PROCESS_ENVIRONMENT",
+  /** The port at which processes meet is in use. Choose another (MASTER_PORT), or end the program that has it. */
+  "PORT_IN_USE",
+  /** The process at which others meet does not answer. Check its address, the port and firewalls. */
+  "MASTER_UNREACHABLE",
+  /** Not all processes of a training have joined in time. Start those that the message names. */
+  "PROCESSES_MISSING",
+  /** Processes of a training were started with other options, data, weights or versions. Give all of them the same. */
+  "PROCESSES_DIFFER",
+  /** Another process of a training ended or does not answer. Start all again; they resume from the last checkpoint. */
+  "PROCESS_LOST",
   /** The CPU's or the GPU's memory does not suffice. Use smaller batches, more `microBatches` or a smaller network. */
   "OUT_OF_MEMORY",
   /** An error of this package or of libtorch that has no code of its own. Report it with its message and stack. */

@@ -28,6 +28,11 @@ namespace reviewkd {
   CODE(kFileUnsupported, "FILE_UNSUPPORTED") \
   CODE(kFileAccess, "FILE_ACCESS") \
   CODE(kCudaUnavailable, "CUDA_UNAVAILABLE") \
+  CODE(kPortInUse, "PORT_IN_USE") \
+  CODE(kMasterUnreachable, "MASTER_UNREACHABLE") \
+  CODE(kProcessesMissing, "PROCESSES_MISSING") \
+  CODE(kProcessesDiffer, "PROCESSES_DIFFER") \
+  CODE(kProcessLost, "PROCESS_LOST") \
   CODE(kOutOfMemory, "OUT_OF_MEMORY") \
   CODE(kInternal, "INTERNAL")
 
