@@ -78,7 +78,7 @@ add_custom_target(reviewkd_kernel_resources
   COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} -arch=sm_90 -cubin -Xptxas=-v native/cuda/kernels.cu -o "${CMAKE_BINARY_DIR}/kernels.cubin"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Listing the registers and memory of the CUDA kernels for sm_90")
 
-add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp native/cuda/graph_memory.cpp "${reviewkd_kernels}")
+add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp native/cuda/graph_memory.cpp native/cuda/nccl.cpp "${reviewkd_kernels}")
 reviewkd_compile_options(reviewkd_cuda)
 target_compile_definitions(reviewkd_cuda PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"sm ${reviewkd_built_for}, PTX ${newest}\"")
 target_include_directories(reviewkd_cuda PRIVATE native)

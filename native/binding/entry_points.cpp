@@ -4,6 +4,7 @@
 #include "binding/data/dataset.h"
 #include "binding/detection/evaluation.h"
 #include "binding/detection/masks.h"
+#include "binding/distributed/process_group.h"
 #include "binding/functional/functions.h"
 #include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
@@ -76,6 +77,9 @@ constexpr EntryPoint kEntryPoints[] = {
     {"createDistiller", create_distiller},
     {"createSession", create_session},
     {"lockFile", lock_file},
+    {"joinProcessGroup", join_process_group},
+    {"processGroupBackends", process_group_backends_of},
+    {"shareCoresAmong", share_cores_among_of},
     {"hierarchicalContextLoss", hierarchical_context_loss_of},
     {"callFunction", call_function},
     {"createDetector", create_detector},
@@ -110,6 +114,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   BatchQueueHandle::define(env);
   DistillerHandle::define(env);
   SessionHandle::define(env);
+  ProcessGroupHandle::define(env);
   FileLockHandle::define(env);
   DetectionEvaluationHandle::define(env);
 

@@ -7,6 +7,7 @@
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels.h"
+#include "cuda/nccl.h"
 #include "cuda/streams.h"
 
 namespace reviewkd::cuda {
@@ -34,6 +35,7 @@ extern "C" __attribute__((visibility("default"))) const reviewkd::ops::KernelBac
     result.libtorch = TORCH_VERSION;
     result.built_for = REVIEWKD_CUDA_BUILT_FOR;
     result.free_memory = &cuda::free_memory;
+    result.open_nccl = &cuda::open_nccl;
     cuda::add_streams_and_graphs(result);
     return result;
   }();

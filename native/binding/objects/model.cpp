@@ -253,7 +253,7 @@ Napi::Value ModelHandle::evaluate(const Napi::CallbackInfo& info) {
 
 Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
                         const std::shared_ptr<Network>& network, const std::shared_ptr<const Task>& task,
-                        const std::function<void()>& prepare_thread) {
+                        const std::function<void()>& prepare_thread, const RunEvaluation& run) {
   const Napi::Env env = info.Env();
   const TrainingImages images = training_images_of(info[0], string_of(info[1], "split"));
   const EvaluationOptions evaluation = EvaluationOptions::from(options_of(info[2], "options"));
@@ -267,7 +267,11 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
       env, thread,
       [=] {
         prepare_thread();
-        return reviewkd::evaluate(*network, *task, images, evaluation, [&](int64_t done) { latest.send(done); }, *stop);
+        const auto evaluate = [&](Peers* peers) {
+          return reviewkd::evaluate(
+              *network, *task, images, evaluation, [&](int64_t done) { latest.send(done); }, *stop, peers);
+        };
+        return run ? run(evaluate) : evaluate(nullptr);
       },
       [](Napi::Env env, const Evaluation& result) { return to_js(env, result); },
       [latest](Napi::Env env) { latest.release(env); });

@@ -5,12 +5,14 @@
 #include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/model.h"
+#include "binding/distributed/process_group.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
 #include "core/checkpoint/training_checkpoint.h"
+#include "core/distributed/data_parallel.h"
 #include "core/ops/backend/device.h"
 #include "core/tasks/detection/detection.h"
 #include "core/tasks/registry.h"
@@ -58,6 +60,42 @@ Napi::Value on_thread(Napi::Env env, const std::shared_ptr<SessionThread>& owner
       std::move(convert), std::move(settled));
 }
 
+/// Runs work that other processes take part in. After an error of this one alone they are told the reason, and no longer
+/// wait.
+template <typename Work>
+auto with_peers(const SessionThread& owner, const Work& work) {
+  const auto leave = [&](const Farewell& farewell) {
+    owner.group->say_farewell(farewell);
+    owner.session->leave_peers();
+  };
+  try {
+    return work();
+  } catch (const Error& error) {
+    // All processes stop, or meet such a loss, at the same step.
+    const bool is_common = error.code() == ErrorCode::kAborted || error.code() == ErrorCode::kNonFiniteLoss;
+    if (owner.session->peers() != nullptr && !is_common) leave({to_string(error.code()), error.what()});
+    throw;
+  } catch (const std::exception& error) {
+    if (owner.session->peers() != nullptr) leave({to_string(ErrorCode::kInternal), error.what()});
+    throw;
+  }
+}
+
+/// Evaluates with the other processes of the session.
+RunEvaluation together(const std::shared_ptr<SessionThread>& owner) {
+  return [owner](const std::function<Evaluation(Peers*)>& evaluate) {
+    owner->session->check_peers();
+    return with_peers(*owner, [&] { return evaluate(owner->session->peers()); });
+  };
+}
+
+DataParallel& data_parallel_of(Session& session) {
+  session.check_peers();
+  auto* peers = dynamic_cast<DataParallel*>(session.peers());
+  if (peers == nullptr) fail(ErrorCode::kInternal, "invalid session: expected one with a process group.");
+  return *peers;
+}
+
 /// Runs what is posted between two steps of the epoch that runs, or else as soon as the thread is free.
 struct NextStep {
   std::shared_ptr<SessionThread> owner;
@@ -80,10 +118,10 @@ Napi::Value step(const Napi::CallbackInfo& info, const Owner& owner) {
   const TensorTree given = TensorTree::Record{{"batches", tensor_tree_of(info[0], "batches")}};
   return on_thread(
       info.Env(), owner,
-      [given](Session& session) {
+      [given, owner](Session& session) {
         std::vector<Batch> batches;
         for (const TensorTree& batch : given.list("batches")) batches.push_back(batch_of(batch, session.network()));
-        return session.step(batches);
+        return with_peers(*owner, [&] { return session.step(batches); });
       },
       [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
 }
@@ -101,20 +139,19 @@ Napi::Value train_epoch(const Napi::CallbackInfo& info, const Owner& owner) {
   return on_thread(
       env, owner,
       [=](Session& session) {
-        const auto between_steps = [&](const EpochState& state) {
-          latest.send(state);
-          // After the last step the epoch is over: a session that continued from there would begin it again.
-          if (state.step < state.steps) owner->between_steps.run(/*within_epoch=*/true);
-        };
-        return session.train_epoch(images, options, between_steps, *stop,
-                                   [&] { return owner->between_steps.waiting(); });
+        return with_peers(*owner, [&] {
+          return session.train_epoch(
+              images, options, [&](const EpochState& state) { latest.send(state); }, *stop,
+              [&] { return owner->between_steps.waiting(); },
+              [&] { owner->between_steps.run(/*within_epoch=*/true); });
+        });
       },
       convert, [latest](Napi::Env env) { latest.release(env); });
 }
 
 Napi::Value evaluate(const Napi::CallbackInfo& info, const Owner& owner) {
   return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
-                     [owner] { owner->session->use_threads(); });
+                     [owner] { owner->session->use_threads(); }, together(owner));
 }
 
 Napi::Value evaluate_teacher(const Napi::CallbackInfo& info, const Owner& owner) {
@@ -122,7 +159,8 @@ Napi::Value evaluate_teacher(const Napi::CallbackInfo& info, const Owner& owner)
   if (teacher == nullptr)
     fail(ErrorCode::kInvalidArgument,
          "invalid session: expected one of a distiller, received one of a single network.");
-  return evaluate_on(info, owner->thread, teacher, task_of(*teacher), [owner] { owner->session->use_threads(); });
+  return evaluate_on(info, owner->thread, teacher, task_of(*teacher), [owner] { owner->session->use_threads(); },
+                     together(owner));
 }
 
 Napi::Value gradients(const Napi::CallbackInfo& info, const Owner& owner) {
@@ -166,6 +204,26 @@ Napi::Value configure(const Napi::CallbackInfo& info, const Owner& owner) {
       [epoch, rate](Session& session) {
         if (epoch) session.set_epoch(*epoch);
         if (rate) session.set_learning_rate(*rate);
+        return Nothing{};
+      },
+      to_undefined);
+}
+
+Napi::Value share(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(
+      info.Env(), owner,
+      [owner](Session& session) {
+        with_peers(*owner, [&] { data_parallel_of(session).share_state(); });
+        return Nothing{};
+      },
+      to_undefined);
+}
+
+Napi::Value check_same(const Napi::CallbackInfo& info, const Owner& owner) {
+  return on_thread(
+      info.Env(), owner,
+      [owner](Session& session) {
+        with_peers(*owner, [&] { data_parallel_of(session).check_same_state(); });
         return Nothing{};
       },
       to_undefined);
@@ -221,6 +279,8 @@ void SessionHandle::define(Napi::Env env) {
                  InstanceMethod("task", &SessionHandle::call<session_methods::task>),
                  InstanceMethod("position", &SessionHandle::call<session_methods::position>),
                  InstanceMethod("configure", &SessionHandle::call<session_methods::configure>),
+                 InstanceMethod("share", &SessionHandle::call<session_methods::share>),
+                 InstanceMethod("checkSame", &SessionHandle::call<session_methods::check_same>),
                  InstanceMethod("save", &SessionHandle::call<session_methods::save>),
                  InstanceMethod("saveWithinEpoch", &SessionHandle::call<session_methods::save_within_epoch>),
                  InstanceMethod("load", &SessionHandle::call<session_methods::load>));
@@ -235,6 +295,15 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
     const auto distiller = distills ? DistillerHandle::unwrap(info[0]) : nullptr;
     const auto network = distills ? distiller->student_network() : ModelHandle::unwrap(info[0]);
     const std::string device_name = options.has("device") ? options.string("device") : "";
+    std::shared_ptr<ProcessGroup> group;
+    std::string name;
+    int64_t device_index = 0;
+    if (info[2].IsObject()) {
+      const Napi::Object peers = info[2].As<Napi::Object>();
+      group = ProcessGroupHandle::unwrap(peers.Get("group"))->group;
+      name = string_of(peers.Get("name"), "name");
+      device_index = integer_of(peers.Get("localRank"), "localRank");
+    }
     const auto thread = Runtime::of(env).new_thread();
     return run_async(
         env, thread,
@@ -242,7 +311,7 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
           auto owner = std::make_shared<SessionThread>();
           owner->thread = thread;  // from here on the thread ends with its owner, also if what follows throws
           std::optional<at::Device> device;
-          if (!device_name.empty()) device = parse_device(device_name);
+          if (!device_name.empty()) device = parse_device(device_name, device_index);
           move_to(device, *network);
           if (distiller) {
             move_to(device, distiller->teacher());
@@ -250,6 +319,10 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
             owner->session = std::make_unique<Session>(distiller, task_of(*network), session_options);
           } else {
             owner->session = std::make_unique<Session>(network, task_of(*network), session_options);
+          }
+          if (group) {
+            owner->group = group;
+            owner->session->join(std::make_unique<DataParallel>(group, *owner->session, name));
           }
           return owner;
         },

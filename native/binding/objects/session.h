@@ -7,6 +7,7 @@
 
 #include "binding/objects/between_step_tasks.h"
 #include "binding/support/handle.h"
+#include "core/distributed/process_group.h"
 #include "core/training/session.h"
 
 namespace reviewkd::binding {
@@ -14,6 +15,8 @@ namespace reviewkd::binding {
 /// A session and the thread that it runs on. The thread ends when the last owner of this releases it.
 struct SessionThread {
   std::unique_ptr<Session> session;
+  /// The other processes that train with it; null without any.
+  std::shared_ptr<ProcessGroup> group;
   std::shared_ptr<WorkerThread> thread;
   /// Work that does not wait for the epoch that runs.
   BetweenStepTasks between_steps;
@@ -32,7 +35,8 @@ class SessionHandle : public Handle<SessionHandle, SessionThread> {
   static void define(Napi::Env env);
 };
 
-/// (target: Distiller | Model, options) -> Promise<Session>; options as StepOptions in lib/config/schemas/training.ts.
+/// (target: Distiller | Model, options, { group: ProcessGroup, name, localRank }?) -> Promise<Session>; options as
+/// StepOptions in lib/config/schemas/training.ts; name: the same in all processes, used once.
 Napi::Value create_session(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

@@ -51,6 +51,7 @@ void BatchLoader::prepare_all() {
   try {
     const auto order = data_order(split_.size(), plan_.seed, plan_.epoch, plan_.shuffle);
     for (int64_t i = plan_.first_batch; i < batches_; ++i) {
+      if (plan_.own(i, plan_.images_of(i, split_.size())).length == 0) continue;
       Batch batch = prepare(order, i);
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return ready_.size() < kAhead || stopped_; });
@@ -69,8 +70,8 @@ void BatchLoader::prepare_all() {
 }
 
 Batch BatchLoader::prepare(const std::vector<int64_t>& order, int64_t batch) const {
-  const int64_t first = batch * plan_.batch_size;
-  const int64_t count = std::min(plan_.batch_size, split_.size() - first);
+  const auto [begin, count] = plan_.own(batch, plan_.images_of(batch, split_.size()));
+  const int64_t first = batch * plan_.batch_size + begin;
   const int64_t values = 3 * split_.height() * split_.width();
   const at::Tensor batch_labels = at::empty({count}, at::kLong);
   Batch result{at::empty({count, 3, split_.height(), split_.width()},

@@ -16,6 +16,10 @@ BatchPlan BatchPlan::from(const Options& options) {
   };
   if (options.has("dropLast") && options.boolean("dropLast")) plan.smallest_batch = plan.batch_size;
   options.read("firstBatch", plan.first_batch);
+  if (options.has("share")) {
+    const Options share = options.options("share");
+    plan.share = {share.integer("rank"), share.integer("size")};
+  }
   return plan;
 }
 

@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "core/base/options.h"
+#include "core/data/share.h"
 #include "core/data/targets.h"
 #include "core/ops/images/resize_images.h"
 
@@ -52,11 +54,29 @@ struct BatchPlan {
   int64_t first_batch = 0;
   /// Ends the pass after so many batches, counted from the first of all.
   std::optional<int64_t> max_batches = std::nullopt;
+  /// The part of the pass that this process reads. Numbers and sizes of batches are those of all processes.
+  Share share = {};
+  Sharding sharding = Sharding::kWithinBatches;
   /// For detectors.
   std::optional<DetectionPlan> detection = std::nullopt;
 
-  /// { batchSize, seed, epoch, shuffle, augment }, and where present dropLast and firstBatch.
+  /// { batchSize, seed, epoch, shuffle, augment }, and where present dropLast, firstBatch and share: { rank, size }.
   static BatchPlan from(const Options& options);
+
+  /// Of `size` images in all, those of a batch; its first one follows from the batch size.
+  int64_t images_of(int64_t batch, int64_t size) const { return std::min(batch_size, size - batch * batch_size); }
+  /// What this process has of a batch of `images` images.
+  Share::Range own(int64_t batch, int64_t images) const {
+    if (sharding == Sharding::kWithinBatches) return share.of(images);
+    return batch % share.size == share.rank ? Share::Range{0, images} : Share::Range{images, 0};
+  }
+  /// Images of this process in a batch of the whole size that it has a part of.
+  int64_t own_batch_size() const {
+    return sharding == Sharding::kWithinBatches ? share.of(batch_size).length : batch_size;
+  }
+  /// The number of images from which this process keeps a last batch. Whether its own part of one is needed is decided
+  /// by who takes it.
+  int64_t own_smallest_batch() const { return share.is_whole() ? smallest_batch : 1; }
 };
 
 /// Batches in a whole pass over `size` images, or up to its `max_batches`. Throws INVALID_ARGUMENT unless the batch size is positive.

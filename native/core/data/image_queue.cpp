@@ -42,10 +42,10 @@ void ImageQueue::put(const PixelBlock& block) {
     check(block);
     for (int64_t done = 0; done < block.count;) {
       if (filling_.count == 0) {
-        filling_.pixels = at::empty({plan.batch_size, values}, block.dtype);
-        filling_.labels = at::empty({plan.batch_size}, at::kLong);
+        filling_.pixels = at::empty({plan.own_batch_size(), values}, block.dtype);
+        filling_.labels = at::empty({plan.own_batch_size()}, at::kLong);
       }
-      const int64_t count = std::min(block.count - done, plan.batch_size - filling_.count);
+      const int64_t count = std::min(block.count - done, plan.own_batch_size() - filling_.count);
       const size_t image_bytes = values * filling_.pixels.element_size();
       std::memcpy(static_cast<uint8_t*>(filling_.pixels.mutable_data_ptr()) + filling_.count * image_bytes,
                   static_cast<const uint8_t*>(block.values) + done * image_bytes, count * image_bytes);
@@ -53,7 +53,7 @@ void ImageQueue::put(const PixelBlock& block) {
       filling_.count += count;
       done += count;
       if (done == block.count) filling_.replaced += block.replaced;
-      if (filling_.count == plan.batch_size) push_filled();
+      if (filling_.count == plan.own_batch_size()) push_filled();
     }
   });
 }
@@ -63,7 +63,7 @@ void ImageQueue::push_filled() {
 }
 
 void ImageQueue::push_rest(const BatchPlan& plan) {
-  if (filling_.count > 0 && filling_.count >= plan.smallest_batch) push_filled();
+  if (filling_.count > 0 && filling_.count >= plan.own_smallest_batch()) push_filled();
 }
 
 Batch ImageQueue::Converter::normalized(const Raw& raw) const {

@@ -7,6 +7,14 @@
 
 namespace reviewkd {
 
+std::string MetricAccumulator::pack() const {
+  fail(ErrorCode::kInvalidArgument, "invalid evaluation: expected one whose results can be merged.");
+}
+
+void MetricAccumulator::merge(const std::vector<std::string>&) {
+  fail(ErrorCode::kInvalidArgument, "invalid evaluation: expected one whose results can be merged.");
+}
+
 void check_info(const TaskInfo& info) {
   // Names that results use otherwise.
   std::set<std::string> losses = {"total", "distillation", "distillationWeight", "perStage", "terms"};

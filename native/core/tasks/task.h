@@ -98,6 +98,12 @@ class MetricAccumulator {
 
   /// The metrics over everything that was added. At least one image was.
   virtual Evaluation compute() const = 0;
+
+  /// All that was added, as bytes, for `merge` in other processes. Throws INVALID_ARGUMENT if this kind cannot do it.
+  virtual std::string pack() const;
+  /// Replaces all that was added by what the processes of an evaluation have packed: process r of n evaluated the batches
+  /// r, r + n and so on. The metrics are those of one process that evaluated all batches, to the bit.
+  virtual void merge(const std::vector<std::string>& packed);
 };
 
 class Task {

@@ -49,12 +49,18 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
       .augment = options_.augment,
       .smallest_batch = std::min<int64_t>(2, options_.batch_size),
       .first_batch = continues ? state.step * batches_per_step : 0,
+      .share = training_.share(),
   };
+  images_ = set.size;
   training_.objective.task().complete(*training_.objective.network().module, set, plan);
   batches_ = batch_count(set.size, plan);
   if (batches_ == 0)
     fail(ErrorCode::kBatchTooSmall, "invalid data set ", set.kind, ": expected at least 2 training images, received ",
          set.size, ". Add images.");
+  if (options_.batch_size < plan.share.size) {
+    fail(ErrorCode::kBatchTooSmall, "invalid batchSize: expected ", plan.share.size,
+         " or more, an image for each process, received ", options_.batch_size, ". Use larger batches.");
+  }
   full_steps_ = (batches_ + batches_per_step - 1) / batches_per_step;
   const int64_t steps = steps_to_take();
   if (steps < full_steps_) {
@@ -126,9 +132,10 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   double seconds_unread = kSecondsUnread;
   Stopwatch since_read_back;
   int64_t last_read = state.step;
+  bool has_stopped = false;
   while (state.step < state.steps && take_steps(pass, seconds_per_step)) {
     seconds_unread += unread.lap();
-    const bool is_stopped = control_.stop;
+    bool is_stopped = control_.stop;
     const bool is_read = !step_.is_deferred() || is_stopped || state.step == state.steps ||
                          seconds_unread >= kSecondsUnread || is_report_due();
     if (is_read) {
@@ -137,13 +144,15 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
       last_read = state.step;
       seconds_unread = 0;
     }
+    if (training_.peers) is_stopped = peer_stops_;
+    has_stopped = is_stopped;
     state.seconds += watch.lap();
-    if (control_.progress && is_read) control_.progress(state);
+    if (is_read) report();
     watch.lap();  // reports, and checkpoints that are written between two steps, are no training
     if (is_stopped) break;
   }
   if (state.step == state.steps) return;
-  if (control_.stop)
+  if (has_stopped || (control_.stop && !training_.peers))
     throw Error(ErrorCode::kAborted, "the epoch was stopped after step " + std::to_string(state.step) + ".");
   fail(ErrorCode::kInvalidArgument, "invalid data set ", images.set.kind, ": expected ", batches_,
        " batches for epoch ", options_.epoch, ", received ", state.step * training_.options.accumulate_batches,
@@ -164,16 +173,32 @@ bool EpochRunner::take_steps(const OpenPass& pass, double seconds_per_step) {
   return true;
 }
 
-std::vector<Batch> EpochRunner::read_batches(BatchSource& source, int64_t step) const {
+StepBatches EpochRunner::read_batches(BatchSource& source, int64_t step) const {
   const int64_t batches_per_step = training_.options.accumulate_batches;
-  const int64_t count = std::min(batches_per_step, batches_ - step * batches_per_step);
-  std::vector<Batch> batches;
-  while (static_cast<int64_t>(batches.size()) < count) {
+  const int64_t first = step * batches_per_step;
+  const Share share = training_.share();
+  StepBatches result;
+  for (int64_t number = first; number < std::min(first + batches_per_step, batches_); ++number) {
+    const int64_t images = std::min(options_.batch_size, images_ - number * options_.batch_size);
+    if (training_.peers) result.images.push_back(images);
+    if (share.of(images).length == 0) continue;
     auto batch = source.next();
-    if (!batch) return {};
-    batches.push_back(std::move(*batch));
+    if (!batch) return {.batches = {}, .is_end = true};
+    result.batches.push_back(std::move(*batch));
   }
-  return batches;
+  return result;
+}
+
+void EpochRunner::report() {
+  const EpochState& state = training_.state;
+  if (control_.progress) control_.progress(state);
+  // After the last step the epoch is over: a session that continued from there would begin it again.
+  if (state.step == state.steps || !control_.between_steps) return;
+  if (training_.peers) {
+    if (!peer_saves_) return;
+    training_.peers->check_same_state();
+  }
+  control_.between_steps();
 }
 
 void EpochRunner::start_teacher(BatchSource& source) {
@@ -181,7 +206,7 @@ void EpochRunner::start_teacher(BatchSource& source) {
   if (threads == 0) return;
   // The epoch's position moves on another thread.
   const auto read = [this, &source, step = training_.state.step, steps = training_.state.steps]() mutable {
-    return step < steps ? read_batches(source, step++) : std::vector<Batch>();
+    return step < steps ? read_batches(source, step++) : StepBatches{.batches = {}, .is_end = true};
   };
   teacher_ahead_ = std::make_unique<TeacherAhead>(training_, threads, read);
 }
@@ -190,13 +215,17 @@ bool EpochRunner::take_batches(BatchSource& source) {
   EpochState& state = training_.state;
   Stopwatch waiting;
   StepBatches step = read_back_on_error(
-      [&] { return teacher_ahead_ ? teacher_ahead_->next() : StepBatches{read_batches(source, state.step)}; });
-  if (step.batches.empty()) return false;
+      [&] { return teacher_ahead_ ? teacher_ahead_->next() : read_batches(source, state.step); });
+  if (step.is_end) return false;
+  step.stops = control_.stop;
+  step.saves = is_report_due();
   // The rest of the wait was for the teacher.
   const double waited = waiting.lap();
   state.data_wait_seconds += teacher_ahead_ ? std::min(waited, step.data_wait_seconds) : waited;
   training_.learning_rate = rate_at(state.step);
-  for (const Batch& batch : step.batches) state.replaced += batch.replaced;
+  if (!training_.peers) {
+    for (const Batch& batch : step.batches) state.replaced += batch.replaced;
+  }
   read_back_on_error(
       [&] { with_networks([&](const std::vector<double>& weights) { step_.run(std::move(step), weights); }); });
   ++training_.steps;
@@ -214,6 +243,11 @@ void EpochRunner::read_back() {
   state.why_not_replayed = report.why_not_replayed;
   if (report.first_nonfinite) state.step -= training_.steps - report.first_nonfinite->number;
   state.sums = std::move(report.sums);
+  if (training_.peers) {
+    state.replaced += report.replaced;
+    peer_stops_ = report.stops;
+    peer_saves_ = report.saves;
+  }
   // Comes last: a checkpoint that is saved after the error holds the finite steps, and their sums.
   if (report.first_nonfinite) throw_nonfinite(training_, step_, *report.first_nonfinite, state.sums);
 }

@@ -31,8 +31,11 @@ struct EpochOptions {
 struct EpochControl {
   const EpochProgress& progress;
   const std::atomic<bool>& stop;
-  /// Whether a report is requested now; may be empty.
+  /// Whether a report is requested now, for a checkpoint that waits; may be empty.
   const std::function<bool()>& is_report_due;
+  /// Called between two steps, when checkpoints can be saved; with other processes, when one of them waits for it. May
+  /// be empty.
+  const std::function<void()>& between_steps;
 };
 
 class EpochRunner {
@@ -53,12 +56,14 @@ class EpochRunner {
   /// Runs the next step, or several. Returns false once the source has no more batches.
   bool take_steps(const OpenPass& pass, double seconds_per_step);
   bool take_batches(BatchSource& source);
-  /// The batches of a step of the epoch, fewer or none once the source has no more.
-  std::vector<Batch> read_batches(BatchSource& source, int64_t step) const;
+  /// The batches of a step of the epoch, or its end once the source has no more.
+  StepBatches read_batches(BatchSource& source, int64_t step) const;
   /// Starts to run the teacher ahead of the student, if it has threads of its own.
   void start_teacher(BatchSource& source);
   /// Reads the steps so far back into `training.state`. Throws NON_FINITE_LOSS.
   void read_back();
+  /// Reports, and lets checkpoints be saved.
+  void report();
   /// A checkpoint that is saved after an error holds the steps before it.
   template <typename Work>
   auto read_back_on_error(const Work& work);
@@ -77,6 +82,10 @@ class EpochRunner {
   at::Tensor& picks_;
   int64_t batches_ = 0;     // of this epoch
   int64_t full_steps_ = 0;  // of an epoch that `max_steps` does not end
+  int64_t images_ = 0;      // of the set
+  // With other processes, after the last step: whether one of them stops or saves.
+  bool peer_stops_ = false;
+  bool peer_saves_ = false;
   std::unique_ptr<TeacherAhead> teacher_ahead_;
 };
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
+#include <string>
+
 #include "core/base/error.h"
 #include "core/models/inference.h"
 #include "core/ops/backend/dispatch.h"
@@ -19,36 +21,75 @@ EvaluationOptions EvaluationOptions::from(const Options& options) {
   return evaluation;
 }
 
+namespace {
+
+/// Where the processes of an evaluation stand after each of them has had a batch.
+struct Round {
+  /// Images of all processes.
+  int64_t done = 0;
+  bool stops = false;
+};
+
+Round agreed(Peers& peers, const Round& own) {
+  Round all;
+  for (const std::string& text : peers.gather_texts(std::to_string(own.done) + (own.stops ? " stop" : ""))) {
+    all.done += std::stoll(text);
+    all.stops = all.stops || text.ends_with("stop");
+  }
+  return all;
+}
+
+void exchange_results(Peers& peers, MetricAccumulator& found) {
+  const std::string own = found.pack();
+  found.merge(peers.gather_texts(own));
+}
+
+}  // namespace
+
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
-                    const EvaluationProgress& progress, const std::atomic<bool>& stop) {
+                    const EvaluationProgress& progress, const std::atomic<bool>& stop, Peers* peers) {
   const ops::ThreadsScope threads(options.threads);
   const ImageSet& set = images.set;
   task.check_data(*network.module, set);
-  const bool is_deferred = options.fused && ops::kernel_backend_of(network.device().type()) != nullptr;
-  BatchPlan plan{.batch_size = options.batch_size};
+  const bool is_deferred =
+      options.fused && peers == nullptr && ops::kernel_backend_of(network.device().type()) != nullptr;
+  BatchPlan plan{.batch_size = options.batch_size, .sharding = Sharding::kWholeBatches};
+  if (peers != nullptr) plan.share = peers->share();
   task.complete(*network.module, set, plan);
   at::Tensor picks;
   const auto source = is_deferred ? open_on(network.device(), images, plan, picks).source : set.open(plan);
   const auto found = task.new_accumulator(network, set, is_deferred);
+  Round round;
   int64_t done = 0;
-  torch::NoGradGuard no_grad;
-  while (const auto batch = source->next()) {
+  const auto run_batch = [&](const Batch& batch) {
     const NetworkLock lock(network);
     const auto device = network.device();
     const ops::ReferenceScope path(!options.fused);
     const PrecisionScope scope(options.precision, device);
     network.module->eval();
-    const ImageBatch input(as_input(batch->images, network.dtype(), device), batch->sizes);
-    const Targets targets = batch->targets.to(device);
+    const ImageBatch input(as_input(batch.images, network.dtype(), device), batch.sizes);
+    const Targets targets = batch.targets.to(device);
     found->add({*network.module, infer(*network.module, input), input, targets});
     done += input.count();
-    if (progress) progress(done);
-    if (stop) break;
+  };
+  torch::NoGradGuard no_grad;
+  const int64_t rounds = (batch_count(set.size, plan) + plan.share.size - 1) / plan.share.size;
+  for (int64_t number = 0; peers == nullptr || number < rounds; ++number) {
+    const auto batch = source->next();
+    if (!batch && peers == nullptr) break;
+    if (batch) run_batch(*batch);
+    round = {done, stop};
+    // Those that have no batch any more take part until all are done.
+    if (peers != nullptr) round = agreed(*peers, round);
+    if (progress) progress(round.done);
+    if (round.stops) break;
   }
-  if (stop && done < set.size) throw Error(ErrorCode::kAborted, "the evaluation was stopped.");
-  if (done == 0)
+  if (round.stops && (round.done < set.size || peers != nullptr))
+    throw Error(ErrorCode::kAborted, "the evaluation was stopped.");
+  if (round.done == 0)
     fail(ErrorCode::kInvalidArgument, "invalid data set ", set.kind,
          ": expected images to evaluate on, received none. Add images.");
+  if (peers != nullptr) exchange_results(*peers, *found);
   return found->compute();
 }
 

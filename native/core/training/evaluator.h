@@ -6,6 +6,7 @@
 
 #include "core/models/backbone.h"
 #include "core/tasks/task.h"
+#include "core/training/state/peers.h"
 #include "core/training/state/precision.h"
 #include "core/training/state/resident_images.h"
 
@@ -27,8 +28,10 @@ using EvaluationProgress = std::function<void(int64_t done)>;
 
 /// Runs the network in inference mode over all images, without augmentation. Throws ABORTED after the batch during
 /// which `stop` was set, and what `Task::check_data` throws.
+/// peers: other processes that evaluate the same network, each on batches of its own; all receive the results of all
+/// images, and stop together.
 Evaluation evaluate(Network& network, const Task& task, const TrainingImages& images, const EvaluationOptions& options,
-                    const EvaluationProgress& progress, const std::atomic<bool>& stop);
+                    const EvaluationProgress& progress, const std::atomic<bool>& stop, Peers* peers = nullptr);
 
 /// The probability of each class, [N, classes] in float64 on the CPU: the softmax of the logits of inference mode.
 /// images: [N, 3, H, W], normalized. Throws SHAPE_MISMATCH, and INVALID_ARGUMENT if logits are no finite numbers.

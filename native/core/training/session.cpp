@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <sstream>
 #include <utility>
 
 #include "core/base/error.h"
@@ -31,7 +32,7 @@ TrainStep& Session::train_step() {
   device_ = device;
   step_.reset();
   const SessionOptions& options = training_.options;
-  if (options.fused && network().dtype() == at::kFloat && task().is_recordable()) {
+  if (options.fused && network().dtype() == at::kFloat && task().is_recordable() && !training_.peers) {
     if (options.precision == Precision::kBfloat16 && ops::kernel_backend_of(device.type()) != nullptr)
       training_.optimizer.keep_low_precision_copies();
     step_ = GraphStep::create(device, training_);
@@ -45,7 +46,9 @@ StepResult Session::step(const std::vector<Batch>& batches) {
     fail(ErrorCode::kInvalidArgument,
          "invalid batches: expected one or more, received none. Pass the batches of one optimizer step.");
   for (const Batch& batch : batches) check_batch(batch);
+  check_peers();
   training_.check_networks();
+  std::vector<int64_t> images = images_of_all(batches);
   TrainStep& step = train_step();
   const ops::StreamsScope streams(step.streams());
   step.begin_schedule({{training_.learning_rate}, 0, training_.steps});
@@ -53,12 +56,43 @@ StepResult Session::step(const std::vector<Batch>& batches) {
     const NetworkLock lock(network(), training_.objective.teacher());
     training_.check_networks();
     network().is_untrained = false;
-    step.run({batches}, training_.objective.weights_at(training_.state.epoch));
+    step.run({.batches = batches, .images = std::move(images)}, training_.objective.weights_at(training_.state.epoch));
   }
   ++training_.steps;
   StepReport report = step.read();
   if (report.first_nonfinite) throw_nonfinite(training_, step, *report.first_nonfinite, report.sums);
   return {std::move(report.losses), report.seconds, training_.steps, training_.learning_rate, report.gradient_norm};
+}
+
+void Session::leave_peers() {
+  has_left_peers_ = training_.peers != nullptr;
+  training_.peers.reset();
+}
+
+void Session::check_peers() const {
+  if (!has_left_peers_) return;
+  fail(ErrorCode::kProcessLost,
+       "this session has lost the other processes after an error. Start all again; they resume from the last "
+       "checkpoint.");
+}
+
+std::vector<int64_t> Session::images_of_all(const std::vector<Batch>& batches) const {
+  if (!training_.peers) return {};
+  std::string own;
+  for (const Batch& batch : batches) own += std::to_string(batch.images.size(0)) + " ";
+  std::vector<int64_t> images(batches.size(), 0);
+  const std::vector<std::string> all = training_.peers->gather_texts(own);
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    std::istringstream numbers(all[rank]);
+    size_t count = 0;
+    for (int64_t number = 0; numbers >> number; ++count) {
+      if (count < images.size()) images[count] += number;
+    }
+    if (count == images.size()) continue;
+    fail(ErrorCode::kInvalidArgument, "invalid batches: expected as many in each process, received ", images.size(),
+         " in this one and ", count, " in ", training_.peers->description_of(static_cast<int64_t>(rank)), ".");
+  }
+  return images;
 }
 
 void Session::check_batch(const Batch& batch) const {
@@ -73,10 +107,12 @@ void Session::check_batch(const Batch& batch) const {
 
 EpochState Session::train_epoch(const TrainingImages& images, const EpochOptions& options,
                                 const EpochProgress& progress, const std::atomic<bool>& stop,
-                                const std::function<bool()>& is_report_due) {
+                                const std::function<bool()>& is_report_due,
+                                const std::function<void()>& between_steps) {
+  check_peers();
   task().check_data(*network().module, images.set);
   network().is_untrained = false;
-  const EpochControl control{progress, stop, is_report_due};
+  const EpochControl control{progress, stop, is_report_due, between_steps};
   EpochRunner(training_, train_step(), options, control, picks_).run(images, seconds_per_step_);
   return training_.state;
 }

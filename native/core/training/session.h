@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/training/epoch_runner.h"
@@ -42,11 +43,13 @@ class Session {
   /// the last one of the epoch what is left; a last batch of a single image is dropped. Throws ABORTED after the step
   /// during which `stop` was set (on a device, after two steps more, or twice 20 ms of short ones); the epoch can then
   /// be continued, in as many steps as it was begun with (INVALID_ARGUMENT).
+  /// With other processes, all of them stop after the same step once `stop` is set in one.
   /// `progress` is called after every step; on a device with the plugin's kernels after the first and the last, a few
   /// times a second, and when `is_report_due` returns true, since only then is anything read back. NON_FINITE_LOSS
   /// comes as late there, and names the step that it was.
   EpochState train_epoch(const TrainingImages& images, const EpochOptions& options, const EpochProgress& progress,
-                         const std::atomic<bool>& stop, const std::function<bool()>& is_report_due = {});
+                         const std::atomic<bool>& stop, const std::function<bool()>& is_report_due = {},
+                         const std::function<void()>& between_steps = {});
 
   /// Gradients of the last step, clipped, by the names of `named_parameters`.
   NamedTensors gradients() const;
@@ -66,6 +69,15 @@ class Session {
   double learning_rate() const { return training_.learning_rate; }
   /// Continues from a checkpoint.
   void restore(const EpochState& state, int64_t steps, double learning_rate);
+  /// From now on it trains with other processes, which call the same functions. Precedes the first step.
+  void join(std::unique_ptr<Peers> peers) { training_.peers = std::move(peers); }
+  /// Drops the connections to them after an error, so that they do not wait. No step can be taken afterwards.
+  void leave_peers();
+  /// Throws PROCESS_LOST after `leave_peers`.
+  void check_peers() const;
+  /// Null without any.
+  Peers* peers() const { return training_.peers.get(); }
+
   /// Kinds of the methods that it trains with; none without a teacher.
   std::vector<std::string> term_kinds() const;
 
@@ -86,6 +98,10 @@ class Session {
   };
   TeacherChecksum& known_teacher_checksum() const { return teacher_checksum_; }
 
+  /// Parameters that the optimizer changes, in the order of the state dict.
+  const NamedTensors& trained_parameters() const { return training_.optimizer.parameters(); }
+  Losses zero_losses() const { return training_.objective.zero_losses(); }
+
   Network& network() const { return training_.objective.network(); }
   const std::shared_ptr<Network>& shared_network() const { return training_.objective.shared_network(); }
   const Task& task() const { return training_.objective.task(); }
@@ -99,6 +115,8 @@ class Session {
   /// How this session takes steps on the device of its networks.
   TrainStep& train_step();
   void check_batch(const Batch& batch) const;
+  /// The images of each of the batches in all processes; none without others. Throws INVALID_ARGUMENT.
+  std::vector<int64_t> images_of_all(const std::vector<Batch>& batches) const;
 
   Training training_;
   std::unique_ptr<TrainStep> step_;
@@ -106,6 +124,7 @@ class Session {
   at::Tensor picks_;                  // see open_on
   double seconds_per_step_ = 0;       // on a device, at the last read; 0 before that
   mutable TeacherChecksum teacher_checksum_;
+  bool has_left_peers_ = false;
 };
 
 }  // namespace reviewkd

@@ -82,7 +82,7 @@ void DetectionQueue::put(DecodedImage image) {
   }
   put_with([&](const BatchPlan& plan) {
     filling_.push_back(std::move(image));
-    if (static_cast<int64_t>(filling_.size()) == plan.batch_size) push_filled(plan);
+    if (static_cast<int64_t>(filling_.size()) == plan.own_batch_size()) push_filled(plan);
   });
 }
 
@@ -98,7 +98,7 @@ void DetectionQueue::push_filled(const BatchPlan& plan) {
 
 void DetectionQueue::push_rest(const BatchPlan& plan) {
   const auto count = static_cast<int64_t>(filling_.size());
-  if (count > 0 && count >= plan.smallest_batch) push_filled(plan);
+  if (count > 0 && count >= plan.own_smallest_batch()) push_filled(plan);
 }
 
 Batch detection_batch_of(const std::vector<DecodedImage>& images, const InstanceTable& truths,

@@ -86,14 +86,15 @@ const CudaStatus& cuda_status() {
   return status;
 }
 
-c10::Device parse_device(const std::string& name) {
+c10::Device parse_device(const std::string& name, int64_t index) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "cuda" && name != "auto") {
     throw Error(ErrorCode::kInvalidArgument, "invalid device: expected cpu, cuda or auto, received \"" + name + "\".",
                 {"cpu", "cuda", "auto"});
   }
   const auto& cuda = cuda_status();
-  if (cuda.available) return c10::Device(c10::kCUDA, 0);
+  const auto devices = static_cast<int64_t>(cuda.devices.size());
+  if (cuda.available) return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index % devices));
   if (name == "auto") return c10::Device(c10::kCPU);
   fail(ErrorCode::kCudaUnavailable, "no CUDA device for device \"cuda\": ", cuda.reason,
        ". Use device \"cpu\" or \"auto\", or build against a CUDA libtorch (REVIEWKD_LIBTORCH) on a machine with a "

@@ -26,7 +26,8 @@ void load_cuda_half();
 const CudaStatus& cuda_status();
 
 /// "cpu", "cuda" or "auto" (CUDA if available). Throws CUDA_UNAVAILABLE with the reason, or INVALID_ARGUMENT.
-c10::Device parse_device(const std::string& name);
+/// index: of several CUDA devices, modulo their number.
+c10::Device parse_device(const std::string& name, int64_t index = 0);
 
 /// Path of the directory that contains the loaded libtorch_cpu.
 std::string libtorch_directory();

@@ -12,7 +12,7 @@
 namespace reviewkd::ops {
 
 /// Incremented whenever a declaration below changes. A plugin of another version is not used.
-constexpr int32_t kKernelBackendVersion = 3;
+constexpr int32_t kKernelBackendVersion = 4;
 constexpr const char* kKernelBackendSymbol = "reviewkd_kernel_backend";
 
 constexpr int64_t kKernelBackendChannels = 8;
@@ -360,6 +360,10 @@ struct KernelBackend {
   int64_t (*tensor_convolution_parts)(const TensorConvolution& call);
   void (*pack_tensor_weights)(const TensorConvolutionWeights& call);
   void (*tensor_convolution)(const TensorConvolution& call);
+
+  /// c10d's backend of NCCL for one of several processes, which the caller owns; null if there is none. store: a
+  /// c10::intrusive_ptr<c10d::Store>.
+  void* (*open_nccl)(const void* store, int32_t rank, int32_t size, int64_t timeout_milliseconds);
 };
 
 }  // namespace reviewkd::ops

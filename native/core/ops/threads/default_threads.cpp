@@ -4,6 +4,7 @@
 #include <c10/core/thread_pool.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -18,6 +19,9 @@ namespace {
 
 /// More than any machine has; each takes memory, whose end ends the process.
 constexpr int kMostThreads = 1024;
+
+/// Processes of one training on this machine.
+std::atomic<int> processes_here = 1;
 
 /// Of this process.
 Processors processors_with(int cores) {
@@ -58,8 +62,11 @@ std::string_view name_of(ThreadsOrigin origin) {
 
 DefaultThreads default_threads() {
   static const DefaultThreads found = find();
-  return found;
+  const bool is_shared = found.origin == ThreadsOrigin::kCores || found.origin == ThreadsOrigin::kQuota;
+  return {is_shared ? std::max(1, found.count / processes_here) : found.count, found.origin};
 }
+
+void share_cores_among(int processes) { processes_here = std::max(1, processes); }
 
 int available_processors() {
   static const int count =

@@ -26,6 +26,10 @@ struct DefaultThreads {
 /// use, quotas rounded up. Read once.
 DefaultThreads default_threads();
 
+/// From now on the default is a part of the machine's cores or of the quota, since `processes` of one training run on
+/// them. Processors that the system gives to this process alone are its own.
+void share_cores_among(int processes);
+
 /// Processors that this process may use, hyper-threads included; quotas are rounded up.
 int available_processors();
 

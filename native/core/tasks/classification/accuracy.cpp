@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/bytes.h"
+
 namespace reviewkd {
 namespace {
 
@@ -42,14 +44,50 @@ void ImmediateAccuracy::add(const TaskInput& input) {
     ++class_samples_.at(label[i]);
     class_correct_.at(label[i]) += hit[i] ? 1 : 0;
   }
-  top1_ += first.sum().item<double>();
-  top5_ += judged.hits.sum().item<double>();
-  loss_ += judged.loss.item<double>();
-  samples_ += labels.size(0);
+  batches_.push_back({first.sum().item<double>(), judged.hits.sum().item<double>(), judged.loss.item<double>(),
+                      labels.size(0)});
 }
 
 Evaluation ImmediateAccuracy::compute() const {
-  return evaluation(top1_, top5_, loss_, samples_, class_samples_, class_correct_);
+  BatchSums sums{};
+  for (const BatchSums& batch : batches_) {
+    sums.top1 += batch.top1;
+    sums.top5 += batch.top5;
+    sums.loss += batch.loss;
+    sums.samples += batch.samples;
+  }
+  return evaluation(sums.top1, sums.top5, sums.loss, sums.samples, class_samples_, class_correct_);
+}
+
+std::string ImmediateAccuracy::pack() const {
+  ByteWriter bytes;
+  bytes.put_list(batches_);
+  bytes.put_list(class_samples_);
+  bytes.put_list(class_correct_);
+  return bytes.take();
+}
+
+void ImmediateAccuracy::merge(const std::vector<std::string>& packed) {
+  std::vector<std::vector<BatchSums>> of_processes;
+  std::fill(class_samples_.begin(), class_samples_.end(), 0.0);
+  std::fill(class_correct_.begin(), class_correct_.end(), 0.0);
+  size_t rounds = 0;
+  for (const std::string& text : packed) {
+    ByteReader bytes(text);
+    of_processes.push_back(bytes.get_list<BatchSums>());
+    rounds = std::max(rounds, of_processes.back().size());
+    for (std::vector<double>* counts : {&class_samples_, &class_correct_}) {
+      const auto other = bytes.get_list<double>();
+      for (size_t c = 0; c < counts->size(); ++c) (*counts)[c] += other.at(c);
+    }
+  }
+  batches_.clear();
+  // In the order of one process, so that sums are rounded alike.
+  for (size_t round = 0; round < rounds; ++round) {
+    for (const auto& batches : of_processes) {
+      if (round < batches.size()) batches_.push_back(batches[round]);
+    }
+  }
 }
 
 DeferredAccuracy::DeferredAccuracy(int64_t classes, c10::Device device)

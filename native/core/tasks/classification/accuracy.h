@@ -14,12 +14,17 @@ class ImmediateAccuracy : public MetricAccumulator {
 
   void add(const TaskInput& input) override;
   Evaluation compute() const override;
+  std::string pack() const override;
+  void merge(const std::vector<std::string>& packed) override;
 
  private:
-  double top1_ = 0;
-  double top5_ = 0;
-  double loss_ = 0;
-  int64_t samples_ = 0;
+  /// Images that are right, by the first and by the five most likely classes, and the sum of the losses.
+  struct BatchSums {
+    double top1, top5, loss;
+    int64_t samples;
+  };
+
+  std::vector<BatchSums> batches_;
   std::vector<double> class_samples_, class_correct_;
 };
 

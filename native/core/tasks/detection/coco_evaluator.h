@@ -41,6 +41,10 @@ class CocoEvaluator {
 
   CocoSummary summarize() const;
 
+  /// The images that were added, to be exchanged with other processes.
+  MatchedImages& images() { return images_; }
+  const MatchedImages& images() const { return images_; }
+
  private:
   MatchedImages images_;
 };

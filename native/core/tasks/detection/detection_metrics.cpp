@@ -124,6 +124,26 @@ void DetectionMetrics::add(const TaskInput& input) {
   images_ += input.images.count();
 }
 
+std::string DetectionMetrics::pack() const {
+  ByteWriter bytes;
+  bytes.put(images_);
+  boxes_.images().pack(bytes);
+  if (masks_) masks_->images().pack(bytes);
+  return bytes.take();
+}
+
+void DetectionMetrics::merge(const std::vector<std::string>& packed) {
+  images_ = 0;
+  boxes_.images().clear();
+  if (masks_) masks_->images().clear();
+  for (const std::string& text : packed) {
+    ByteReader bytes(text);
+    images_ += bytes.get<int64_t>();
+    boxes_.images().unpack(bytes);
+    if (masks_) masks_->images().unpack(bytes);
+  }
+}
+
 Evaluation DetectionMetrics::compute() const {
   Evaluation evaluation;
   evaluation.samples = images_;

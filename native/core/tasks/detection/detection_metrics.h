@@ -17,6 +17,8 @@ class DetectionMetrics : public MetricAccumulator {
 
   void add(const TaskInput& input) override;
   Evaluation compute() const override;
+  std::string pack() const override;
+  void merge(const std::vector<std::string>& packed) override;
 
  private:
   std::shared_ptr<const InstanceTable> truths_;

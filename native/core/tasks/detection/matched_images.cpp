@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/ops/backend/dispatch.h"
@@ -45,6 +46,35 @@ void MatchedImages::add(std::span<const ImageInstances> images) {
   } catch (...) {
     images_.resize(first);
     throw;
+  }
+}
+
+void MatchedImages::pack(ByteWriter& bytes) const {
+  bytes.put(images_.size());
+  for (const Image& image : images_) {
+    bytes.put(image.image);
+    bytes.put(image.matches.size());
+    for (const CategoryMatches& matches : image.matches) {
+      bytes.put(matches.category);
+      bytes.put_list(matches.detections);
+      bytes.put(matches.positives);
+    }
+  }
+}
+
+void MatchedImages::unpack(ByteReader& bytes) {
+  const auto count = bytes.get<size_t>();
+  for (size_t i = 0; i < count; ++i) {
+    Image image{bytes.get<int64_t>(), {}};
+    const auto categories = bytes.get<size_t>();
+    for (size_t k = 0; k < categories; ++k) {
+      CategoryMatches matches;
+      matches.category = bytes.get<int64_t>();
+      matches.detections = bytes.get_list<MatchedDetection>();
+      matches.positives = bytes.get<std::array<int64_t, kAreas>>();
+      image.matches.push_back(std::move(matches));
+    }
+    images_.push_back(std::move(image));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/tasks/detection/instance_matching.h"
 
 namespace reviewkd {
@@ -32,6 +33,11 @@ class MatchedImages {
   std::vector<CategoryRecord> records() const;
 
   int64_t categories() const { return categories_; }
+
+  /// All images, for `unpack` in another process, which adds them.
+  void pack(ByteWriter& bytes) const;
+  void unpack(ByteReader& bytes);
+  void clear() { images_.clear(); }
 
  private:
   struct Image {

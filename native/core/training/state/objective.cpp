@@ -98,6 +98,16 @@ Losses Objective::losses_of(const double* value, const std::vector<double>& weig
   return losses;
 }
 
+Losses Objective::zero_losses() const {
+  size_t count = task_->info().losses.size();
+  const size_t terms = distiller_ ? distiller_->terms().size() : 0;
+  for (size_t k = 0; k < terms; ++k) count += 1 + distiller_->terms()[k].method->stages().size();
+  const std::vector<double> values(count, 0.0);
+  Losses losses = losses_of(values.data(), std::vector<double>(terms, 0.0));
+  losses.distillation_weight = 0;
+  return losses;
+}
+
 Losses Objective::sums_of(const double* values, const std::vector<double>& weights, double images) const {
   Losses sums = losses_of(values, weights);
   for (size_t k = 0; k < weights.size(); ++k) sums.terms[k].weight = weights[k] * images;

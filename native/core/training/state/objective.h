@@ -34,6 +34,8 @@ class Objective {
 
   /// values: as ForwardResult::loss_vector has them.
   Losses losses_of(const double* values, const std::vector<double>& weights) const;
+  /// All values 0.
+  Losses zero_losses() const;
   /// The same of sums over `images` images, with the weights summed up as well.
   Losses sums_of(const double* values, const std::vector<double>& weights, double images) const;
 

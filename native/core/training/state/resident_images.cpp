@@ -62,14 +62,20 @@ void ResidentBatches::gather(const GatheredImages& into, int64_t first, const in
 }
 
 ResidentPass::ResidentPass(ResidentBatches batches, const BatchPlan& plan)
-    : batches_(std::move(batches)), count_(batch_count(batches_.images.size(0), plan)), next_(plan.first_batch) {}
+    : batches_(std::move(batches)),
+      plan_(plan),
+      count_(batch_count(batches_.images.size(0), plan)),
+      next_(plan.first_batch) {}
 
 std::optional<Batch> ResidentPass::next() {
-  if (next_ >= count_) return std::nullopt;
-  const int64_t first = next_++ * batches_.batch_size;
-  const GatheredImages gathered = batches_.allocate(std::min(batches_.batch_size, batches_.images.size(0) - first));
-  batches_.gather(gathered, first);
-  return gathered.batch();
+  for (; next_ < count_; ++next_) {
+    const auto [begin, length] = plan_.own(next_, plan_.images_of(next_, batches_.images.size(0)));
+    if (length == 0) continue;
+    const GatheredImages gathered = batches_.allocate(length);
+    batches_.gather(gathered, next_++ * batches_.batch_size + begin);
+    return gathered.batch();
+  }
+  return std::nullopt;
 }
 
 int64_t ResidentPass::full_batches_left() const {

@@ -52,6 +52,7 @@ class ResidentPass : public BatchSource {
 
  private:
   ResidentBatches batches_;
+  BatchPlan plan_;
   int64_t count_;
   int64_t next_;
 };

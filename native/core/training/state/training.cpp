@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/training/steps/train_step.h"
 
 namespace reviewkd {
 namespace {
@@ -62,6 +63,7 @@ SessionOptions SessionOptions::from(const Options& options) {
   };
   options.read("clipNorm", session.clip_norm);
   options.read("teacherThreads", session.teacher_threads);
+  if (options.has("syncBatchNorm")) session.sync_batch_norm = options.boolean("syncBatchNorm");
   return session;
 }
 
@@ -105,6 +107,12 @@ std::vector<int64_t> parts_of(const std::vector<int64_t>& batch_sizes, int64_t m
     for (int64_t part = 0; part < parts; ++part) lengths.push_back(images * (part + 1) / parts - images * part / parts);
   }
   return lengths;
+}
+
+std::vector<int64_t> Training::parts_of_batch(const StepBatches& step, size_t batch) const {
+  int64_t most = options.micro_batches;
+  if (options.sync_batch_norm && peers) most = std::clamp<int64_t>(step.images.at(batch) / share().size, 1, most);
+  return parts_of({step.batches.at(batch).images.size(0)}, most);
 }
 
 NamedTensors distiller_state(const Distiller& distiller) {

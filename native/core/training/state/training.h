@@ -2,14 +2,18 @@
 // The parts of one training, shared by its session, its steps and its epochs.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "core/training/optimizers/sgd.h"
 #include "core/training/state/epoch_state.h"
 #include "core/training/state/objective.h"
+#include "core/training/state/peers.h"
 
 namespace reviewkd {
+
+struct StepBatches;
 
 struct SessionOptions {
   SgdOptions optimizer;
@@ -28,6 +32,8 @@ struct SessionOptions {
   std::optional<int64_t> teacher_threads = std::nullopt;
   /// Whether operations take their fast paths; otherwise their readable references.
   bool fused = true;
+  /// Whether batch normalizations take statistics over the images of all processes.
+  bool sync_batch_norm = false;
 
   Precisions precisions() const { return {precision, teacher_precision}; }
 
@@ -50,6 +56,14 @@ struct Training {
   /// Optimizer steps since the training began.
   int64_t steps = 0;
   double learning_rate;
+  /// The other processes that train with this one; null without any.
+  std::unique_ptr<Peers> peers;
+
+  /// This process among all.
+  Share share() const { return peers ? peers->share() : Share{}; }
+  /// How the images that this process has of a step's batch are split, as `parts_of` does it. With synchronised
+  /// statistics all processes make as many parts.
+  std::vector<int64_t> parts_of_batch(const StepBatches& step, size_t batch) const;
 };
 
 /// How the images of a step are split: the number of images of each part. A batch has at most `micro_batches` parts, of

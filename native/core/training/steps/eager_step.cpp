@@ -1,5 +1,7 @@
 #include "core/training/steps/eager_step.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "core/base/random.h"
@@ -16,31 +18,18 @@ void EagerStep::begin_sums(const EpochSums& sums) {
 
 void EagerStep::run(StepBatches step, const std::vector<double>& weights) {
   const ops::ReferenceScope path(!training_.options.fused);
-  const Network& network = training_.objective.network();
   int64_t count = 0;
-  for (const Batch& batch : step.batches) count += batch.images.size(0);
+  if (step.images.empty()) {
+    for (const Batch& batch : step.batches) count += batch.images.size(0);
+  } else {
+    count = std::accumulate(step.images.begin(), step.images.end(), int64_t{0});
+  }
 
   training_.optimizer.zero_grad();
-  report_.losses = {};
+  report_.losses = training_.objective.zero_losses();
   report_.seconds = {};
-  double metric = 0;
-  uint64_t part = 0;
-  for (const Batch& batch : step.batches) {
-    // [N, 3, H, W]
-    const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
-    const Targets targets = batch.targets.to(network.device());
-    int64_t begin = 0;
-    for (const int64_t length : parts_of({images.count()}, training_.options.micro_batches)) {
-      const double share = static_cast<double>(length) / static_cast<double>(count);
-      const uint64_t seed = key_of({static_cast<uint64_t>(schedule_.number), part});
-      std::optional<BackboneOutput> teacher;
-      if (!step.teacher.empty()) teacher = std::move(step.teacher.at(part));
-      metric += run_part({images.narrow(begin, length), targets.narrow(begin, length), share, seed, std::move(teacher)},
-                         weights);
-      begin += length;
-      ++part;
-    }
-  }
+  double metric = run_batches(step, static_cast<double>(count), weights);
+  if (training_.peers) metric = agree(step, metric);
   // Weights are not averaged over the parts, whose shares may have been rounded.
   for (size_t k = 0; k < weights.size(); ++k) report_.losses.terms[k].weight = weights[k];
   report_.losses.distillation_weight = training_.objective.overall_weight(weights);
@@ -54,6 +43,43 @@ void EagerStep::run(StepBatches step, const std::vector<double>& weights) {
   has_steps_ = true;
 }
 
+double EagerStep::run_batches(StepBatches& step, double count, const std::vector<double>& weights) {
+  const Network& network = training_.objective.network();
+  const Share share = training_.share();
+  const int64_t most_parts = training_.options.micro_batches;
+  if (training_.peers) {
+    int64_t active = 0;
+    for (const int64_t images : step.images) active = std::max(active, share.active(images));
+    training_.peers->begin_step(active);
+  }
+  double metric = 0;
+  uint64_t part = 0;
+  size_t teacher_part = 0;
+  for (size_t i = 0; i < step.batches.size(); ++i) {
+    const Batch& batch = step.batches[i];
+    // [N, 3, H, W]
+    const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
+    const Targets targets = batch.targets.to(network.device());
+    // One process that splits each batch into as many parts makes the same random choices.
+    if (!share.is_whole()) part = (i * static_cast<uint64_t>(share.size) + share.rank) * most_parts;
+    int64_t begin = 0;
+    for (const int64_t length : training_.parts_of_batch(step, i)) {
+      std::optional<BackboneOutput> teacher;
+      if (!step.teacher.empty()) teacher = std::move(step.teacher.at(teacher_part++));
+      metric += run_part({.images = images.narrow(begin, length),
+                          .targets = targets.narrow(begin, length),
+                          .share = static_cast<double>(length) / count,
+                          .seed = key_of({static_cast<uint64_t>(schedule_.number), part}),
+                          .teacher = std::move(teacher),
+                          .is_last = i + 1 == step.batches.size() && begin + length == images.count()},
+                         weights);
+      begin += length;
+      ++part;
+    }
+  }
+  return metric;
+}
+
 double EagerStep::run_part(Part part, const std::vector<double>& weights) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
@@ -61,7 +87,7 @@ double EagerStep::run_part(Part part, const std::vector<double>& weights) {
       objective.forward(part.images, part.targets, training_.options.precisions(), part.seed, std::move(part.teacher));
   const at::Tensor values = result.loss_vector().cpu();  // one copy for all terms
   const Losses losses = objective.losses_of(values.const_data_ptr<double>(), weights);
-  objective.check_finite(losses, schedule_.number);
+  check_finite(losses);
   report_.seconds.teacher += result.teacher_seconds;
   report_.seconds.student += result.student_seconds;
   report_.seconds.method += watch.lap() - result.teacher_seconds - result.student_seconds;
@@ -75,11 +101,58 @@ double EagerStep::run_part(Part part, const std::vector<double>& weights) {
     total = total.defined() ? total + loss : loss;
   }
   for (size_t k = 0; k < result.terms.size(); ++k) total = total + weights[k] * result.terms[k].loss;
+  if (training_.peers && part.is_last) training_.peers->begin_last_backward();
   (part.share * total).backward();
   report_.seconds.backward += watch.lap();
 
   report_.losses.add(losses, part.share);
   return result.metric_sum ? result.metric_sum().item<double>() : 0.0;
+}
+
+void EagerStep::check_finite(const Losses& losses) {
+  if (!training_.peers) {
+    training_.objective.check_finite(losses, schedule_.number);
+    return;
+  }
+  try {
+    training_.objective.check_finite(losses, schedule_.number);
+  } catch (const Error& error) {
+    if (!failure_) failure_ = error;
+  }
+}
+
+double EagerStep::agree(const StepBatches& step, double metric) {
+  Peers& peers = *training_.peers;
+  StepNews own{.metric = metric, .stops = step.stops, .saves = step.saves, .has_failed = failure_.has_value()};
+  for (const Batch& batch : step.batches) {
+    own.images += batch.images.size(0);
+    own.replaced += batch.replaced;
+  }
+  report_.losses.for_each([&](double& value) { own.losses.push_back(value); });
+  const std::vector<StepNews> all = peers.end_step(own);
+
+  report_.stops = report_.saves = false;
+  report_.replaced = 0;
+  metric = 0;
+  std::vector<double> sums(own.losses.size(), 0.0);
+  int64_t failed = -1;
+  for (size_t rank = 0; rank < all.size(); ++rank) {
+    const StepNews& news = all[rank];
+    if (news.has_failed && failed < 0) failed = static_cast<int64_t>(rank);
+    report_.stops = report_.stops || news.stops;
+    report_.saves = report_.saves || news.saves;
+    report_.replaced += news.replaced;
+    metric += news.metric;
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += news.losses.at(i);
+  }
+  if (failed >= 0) {
+    const std::string text = failure_ ? std::exchange(failure_, std::nullopt)->what() : "";
+    const auto texts = peers.gather_texts(text);
+    fail(ErrorCode::kNonFiniteLoss, peers.description_of(failed), ": ", texts.at(static_cast<size_t>(failed)));
+  }
+  size_t next = 0;
+  report_.losses.for_each([&](double& value) { value = sums.at(next++); });
+  return metric;
 }
 
 void EagerStep::run_optimizer() {

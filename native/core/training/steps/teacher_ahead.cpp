@@ -39,7 +39,7 @@ StepBatches TeacherAhead::next() {
   if (error_) std::rethrow_exception(error_);
   StepBatches step = std::move(*prepared_);
   prepared_.reset();
-  is_requested_ = !step.batches.empty();
+  is_requested_ = !step.is_end;
   changed_.notify_all();
   return step;
 }
@@ -68,18 +68,18 @@ void TeacherAhead::run() {
 }
 
 StepBatches TeacherAhead::prepare() {
-  StepBatches step;
   Stopwatch watch;
-  step.batches = read_step_();
+  StepBatches step = read_step_();
   step.data_wait_seconds = watch.lap();
   const Objective& objective = training_.objective;
   Network& teacher = *objective.teacher();
   const ops::ReferenceScope path(!training_.options.fused);
   const NetworkLock lock(teacher);
-  for (const Batch& batch : step.batches) {
+  for (size_t i = 0; i < step.batches.size(); ++i) {
+    const Batch& batch = step.batches[i];
     const ImageBatch images(as_input(batch.images, teacher.dtype(), teacher.device()), batch.sizes);
     int64_t begin = 0;
-    for (const int64_t length : parts_of({images.count()}, training_.options.micro_batches)) {
+    for (const int64_t length : training_.parts_of_batch(step, i)) {
       step.teacher.push_back(objective.run_teacher(images.narrow(begin, length), training_.options.teacher_precision));
       begin += length;
     }

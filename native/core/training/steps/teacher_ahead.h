@@ -20,8 +20,8 @@ int threads_ahead(const Training& training);
 
 class TeacherAhead {
  public:
-  /// Reads the batches of the next step, none after the last; called on another thread, one call at a time.
-  using ReadStep = std::function<std::vector<Batch>()>;
+  /// Reads the batches of the next step, or its end; called on another thread, one call at a time.
+  using ReadStep = std::function<StepBatches()>;
 
   /// The training outlives it. It locks the teacher while it runs it.
   TeacherAhead(const Training& training, int threads, ReadStep read_step);
@@ -30,7 +30,7 @@ class TeacherAhead {
   TeacherAhead(const TeacherAhead&) = delete;
   TeacherAhead& operator=(const TeacherAhead&) = delete;
 
-  /// The batches of the next step with the teacher's outputs; none after the last. Throws what reading them or running
+  /// The batches of the next step with the teacher's outputs, or the end. Throws what reading them or running
   /// the teacher threw.
   StepBatches next();
 

@@ -39,11 +39,19 @@ struct StepSchedule {
 
 /// The batches of an optimizer step.
 struct StepBatches {
+  /// What this process has of each batch; none of a last batch with fewer images than there are processes.
   std::vector<Batch> batches;
+  /// The images of each batch in all processes; empty if this one is alone.
+  std::vector<int64_t> images = {};
   /// The teacher's output for each part of them, in order; empty if it has not run.
   std::vector<BackboneOutput> teacher = {};
   /// How long the batches took to arrive.
   double data_wait_seconds = 0;
+  /// The source has ended: there is no step.
+  bool is_end = false;
+  /// Whether this process is asked to stop after the step, or to save a checkpoint: all processes learn of it.
+  bool stops = false;
+  bool saves = false;
 };
 
 /// A step of which a loss or the gradients' norm is not finite. It has changed no parameter, and neither have those
@@ -64,6 +72,10 @@ struct StepReport {
   std::optional<bool> is_replayed;
   std::string why_not_replayed;
   std::optional<NonFiniteStep> first_nonfinite;
+  /// With other processes, of the last step: whether one of them stops or saves, and the images that stand for others.
+  bool stops = false;
+  bool saves = false;
+  int64_t replaced = 0;
 };
 
 class TrainStep {

@@ -1,0 +1,85 @@
+#include "core/distributed/backend_communicator.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace reviewkd {
+namespace {
+
+/// How often a wait looks whether it was abandoned.
+constexpr std::chrono::milliseconds kLook{50};
+
+/// Whether an operation has ended, as its own thread says.
+struct Ended {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool has_ended = false;
+};
+
+}  // namespace
+
+BackendCommunicator::BackendCommunicator(c10::intrusive_ptr<c10d::Backend> backend,
+                                         std::shared_ptr<const std::atomic<bool>> is_abandoned)
+    : backend_(std::move(backend)), is_abandoned_(std::move(is_abandoned)) {}
+
+BackendCommunicator::~BackendCommunicator() {
+  // A backend waits for its operations when it is destroyed, which an abandoned one would for the whole timeout.
+  if (is_busy_) static_cast<void>(backend_.release());
+}
+
+void BackendCommunicator::wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
+  if (backend_->getBackendName() != "gloo") {
+    work->wait();  // the current stream waits, not this thread
+    return;
+  }
+  const auto ended = std::make_shared<Ended>();
+  work->getFuture()->addCallback([ended](c10::ivalue::Future&) {
+    {
+      const std::lock_guard lock(ended->mutex);
+      ended->has_ended = true;
+    }
+    ended->changed.notify_all();
+  });
+  {
+    std::unique_lock lock(ended->mutex);
+    while (!ended->changed.wait_for(lock, kLook, [&] { return ended->has_ended; })) {
+      if (!*is_abandoned_) continue;
+      is_busy_ = true;
+      fail(ErrorCode::kAborted, "the work with other processes was stopped.");
+    }
+  }
+  work->wait();  // throws its error
+}
+
+// c10d has renamed these operations; each version of libtorch has one of the two names.
+
+void BackendCommunicator::all_gather(at::Tensor into, at::Tensor own) {
+  const auto call = [&](auto& backend) {
+    if constexpr (requires { backend.all_gather_single(into, own); }) return backend.all_gather_single(into, own);
+    else return backend._allgather_base(into, own);
+  };
+  wait_for(call(*backend_));
+}
+
+void BackendCommunicator::all_to_all(at::Tensor into, at::Tensor own) {
+  std::vector<int64_t> equal_parts;
+  const auto call = [&](auto& backend) {
+    if constexpr (requires { backend.all_to_all_single(into, own, equal_parts, equal_parts); })
+      return backend.all_to_all_single(into, own, equal_parts, equal_parts);
+    else return backend.alltoall_base(into, own, equal_parts, equal_parts);
+  };
+  wait_for(call(*backend_));
+}
+
+void BackendCommunicator::broadcast(at::Tensor values, int64_t from) {
+  std::vector<at::Tensor> tensors{std::move(values)};
+  c10d::BroadcastOptions options;
+  options.rootRank = from;
+  wait_for(backend_->broadcast(tensors, options));
+}
+
+}  // namespace reviewkd

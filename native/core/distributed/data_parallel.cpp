@@ -1,0 +1,191 @@
+#include "core/distributed/data_parallel.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/io/checksum.h"
+#include "core/ops/backend/kernel_backends.h"
+
+namespace reviewkd {
+namespace {
+
+/// Fields of StepNews before the losses.
+enum NewsField : int64_t { kImages, kReplaced, kMetric, kStops, kSaves, kHasFailed, kNewsFields };
+
+at::Tensor packed(const StepNews& news, const std::vector<bool>& has_gradient) {
+  std::vector<double> values(kNewsFields);
+  values[kImages] = static_cast<double>(news.images);
+  values[kReplaced] = static_cast<double>(news.replaced);
+  values[kMetric] = news.metric;
+  values[kStops] = news.stops ? 1 : 0;
+  values[kSaves] = news.saves ? 1 : 0;
+  values[kHasFailed] = news.has_failed ? 1 : 0;
+  values.insert(values.end(), news.losses.begin(), news.losses.end());
+  for (const bool has : has_gradient) values.push_back(has ? 1 : 0);
+  return at::tensor(values, at::kDouble);
+}
+
+StepNews news_of(const double* values, size_t losses) {
+  return {.images = static_cast<int64_t>(values[kImages]),
+          .replaced = static_cast<int64_t>(values[kReplaced]),
+          .metric = values[kMetric],
+          .losses = {values + kNewsFields, values + kNewsFields + losses},
+          .stops = values[kStops] != 0,
+          .saves = values[kSaves] != 0,
+          .has_failed = values[kHasFailed] != 0};
+}
+
+/// The state of an epoch as numbers; whole ones are exact up to 2^53.
+std::vector<double> numbers_of(const Session& session) {
+  const EpochState& state = session.state();
+  std::vector<double> numbers{static_cast<double>(session.steps()),
+                              session.learning_rate(),
+                              static_cast<double>(state.epoch),
+                              static_cast<double>(state.step),
+                              static_cast<double>(state.steps),
+                              static_cast<double>(state.sums.images),
+                              state.sums.metric,
+                              static_cast<double>(state.replaced),
+                              state.learning_rate,
+                              state.seconds,
+                              state.data_wait_seconds,
+                              state.sums.losses.task.empty() ? 0.0 : 1.0};
+  Losses losses = session.zero_losses();
+  if (!state.sums.losses.task.empty()) losses = state.sums.losses;
+  losses.for_each([&](double& value) { numbers.push_back(value); });
+  return numbers;
+}
+
+void restore(Session& session, const double* number) {
+  EpochState state;
+  const auto steps = static_cast<int64_t>(*number++);
+  const double rate = *number++;
+  for (int64_t* field : {&state.epoch, &state.step, &state.steps, &state.sums.images})
+    *field = static_cast<int64_t>(*number++);
+  state.sums.metric = *number++;
+  state.replaced = static_cast<int64_t>(*number++);
+  for (double* field : {&state.learning_rate, &state.seconds, &state.data_wait_seconds}) *field = *number++;
+  const bool has_losses = *number++ != 0;
+  if (has_losses) {
+    state.sums.losses = session.zero_losses();
+    state.sums.losses.for_each([&](double& value) { value = *number++; });
+  }
+  session.restore(state, steps, rate);
+}
+
+/// The memory of a tensor, whatever its order, as one row.
+at::Tensor row_of(const at::Tensor& tensor) {
+  if (tensor.is_non_overlapping_and_dense())
+    return tensor.detach().as_strided({tensor.numel()}, {1}, tensor.storage_offset());
+  return tensor.detach().contiguous().view({-1});
+}
+
+}  // namespace
+
+DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session, const std::string& name)
+    : group_(std::move(group)), session_(session), name_(name) {
+  const c10::DeviceType device = session.network().device().type();
+  host_ = group_->open(name + "/host", group_->size(), c10::kCPU);
+  device_ = group_->open(name + "/gradients", group_->size(), device);
+  std::vector<at::Tensor> statistics = buffers().statistics;
+  // Synchronised ones are the same everywhere.
+  if (session.options().sync_batch_norm) statistics.clear();
+  gradients_ = std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics));
+}
+
+DataParallel::~DataParallel() = default;
+
+DataParallel::Buffers DataParallel::buffers() const {
+  Buffers buffers;
+  for (const auto& [name, tensor] : session_.training_state()) {
+    if (tensor.requires_grad() || name.starts_with("optimizer.")) continue;
+    (tensor.is_floating_point() ? buffers.statistics : buffers.counters).push_back(tensor);
+  }
+  return buffers;
+}
+
+void DataParallel::begin_step(int64_t active) { active_ = active; }
+
+void DataParallel::begin_last_backward() { gradients_->begin(active_); }
+
+std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
+  return group_->together([&] {
+    const at::Tensor all = gathered(*host_, packed(own, gradients_->has_gradient()));
+    std::vector<StepNews> news;
+    const auto values = static_cast<size_t>(all.size(1));
+    const size_t parameters = session_.trained_parameters().size();
+    std::vector<bool> has_any(parameters, false);
+    for (int64_t rank = 0; rank < all.size(0); ++rank) {
+      const double* row = all[rank].const_data_ptr<double>();
+      news.push_back(news_of(row, values - kNewsFields - parameters));
+      for (size_t i = 0; i < parameters; ++i) has_any[i] = has_any[i] || row[values - parameters + i] != 0;
+    }
+    if (own.images == 0) begin_last_backward();
+    gradients_->end(has_any);
+    if (active_ == group_->size()) return news;
+    // Those without images have not seen the batch.
+    const Buffers changed = buffers();
+    for (const at::Tensor& values : changed.statistics) broadcast(values);
+    for (const at::Tensor& values : changed.counters) broadcast(values);
+    return news;
+  });
+}
+
+std::vector<at::Tensor> DataParallel::gather(const at::Tensor& bytes) {
+  return group_->together([&] { return gathered_bytes(*host_, bytes); });
+}
+
+std::string DataParallel::description_of(int64_t rank) const {
+  return group_->members().at(static_cast<size_t>(rank)).description();
+}
+
+void DataParallel::broadcast(const at::Tensor& values) {
+  const torch::NoGradGuard no_grad;
+  if (values.numel() == 0) return;
+  const at::Tensor row = row_of(values);
+  Communicator& communicator = row.is_cpu() ? *host_ : *device_;
+  communicator.broadcast(row, 0);
+  if (row.data_ptr() != values.data_ptr()) values.copy_(row.view(values.sizes()));
+  ops::mark_changed(values);
+}
+
+void DataParallel::share_state() {
+  group_->together([&] {
+    const NetworkLock lock(session_.network(), session_.moving_teacher());
+    const at::Tensor numbers = at::tensor(numbers_of(session_), at::kDouble);
+    host_->broadcast(numbers, 0);
+    restore(session_, numbers.const_data_ptr<double>());
+    for (const auto& [name, tensor] : session_.training_state()) broadcast(tensor);
+  });
+  check_same_state();
+}
+
+void DataParallel::check_same_state() {
+  group_->together([&] {
+    NamedTensors state;
+    {
+      const NetworkLock lock(session_.network(), session_.moving_teacher());
+      state = detached_copy(session_.training_state());
+    }
+    uint32_t sum = 0;
+    for (const auto& [name, tensor] : state) {
+      sum = crc32(name.data(), name.size(), sum);
+      sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
+    }
+    const at::Tensor sums = gathered(*host_, at::full({1}, static_cast<int64_t>(sum), at::kLong));  // [size, 1]
+    const int64_t* all = sums.const_data_ptr<int64_t>();
+    for (int64_t rank = 1; rank < group_->size(); ++rank) {
+      if (all[rank] == all[0]) continue;
+      fail(ErrorCode::kProcessesDiffer, "invalid networks after step ", session_.steps(), ": expected those of ",
+           description_of(0), " in every process, received others of ", description_of(rank),
+           ". Resume from the last checkpoint; use the same kind of processor on all machines.");
+    }
+  });
+}
+
+}  // namespace reviewkd

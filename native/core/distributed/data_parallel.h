@@ -1,0 +1,53 @@
+#pragma once
+// A training in several processes, each with a part of every batch: the networks are the same in all of them after
+// each step.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/distributed/gradient_exchange.h"
+#include "core/distributed/process_group.h"
+#include "core/training/session.h"
+
+namespace reviewkd {
+
+class DataParallel : public Peers {
+ public:
+  /// Connects the processes for this session, which outlives this. name: the same in all of them, used once.
+  DataParallel(std::shared_ptr<ProcessGroup> group, Session& session, const std::string& name);
+  ~DataParallel() override;
+
+  Share share() const override { return {group_->rank(), group_->size()}; }
+  void begin_step(int64_t active) override;
+  void begin_last_backward() override;
+  std::vector<StepNews> end_step(const StepNews& own) override;
+  std::vector<at::Tensor> gather(const at::Tensor& bytes) override;
+  std::string description_of(int64_t rank) const override;
+
+  /// Gives all processes the state of the first one: its networks, optimizer and position.
+  void share_state();
+  /// Throws PROCESSES_DIFFER unless the state of all processes has the same checksum.
+  void check_same_state() override;
+
+  ProcessGroup& group() const { return *group_; }
+
+ private:
+  /// Buffers that training updates: those that are averaged, and counters.
+  struct Buffers {
+    std::vector<at::Tensor> statistics, counters;
+  };
+  Buffers buffers() const;
+  void broadcast(const at::Tensor& values);
+
+  std::shared_ptr<ProcessGroup> group_;
+  Session& session_;
+  std::string name_;
+  /// On the CPU; for the gradients another one, on the device of the networks.
+  std::unique_ptr<Communicator> host_, device_;
+  std::unique_ptr<GradientExchange> gradients_;
+  int64_t active_ = 1;
+};
+
+}  // namespace reviewkd

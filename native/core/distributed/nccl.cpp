@@ -1,0 +1,31 @@
+#include "core/distributed/nccl.h"
+
+#include <torch/csrc/distributed/c10d/HashStore.hpp>
+
+#include "core/base/error.h"
+#include "core/ops/backend/device.h"
+#include "core/ops/backend/kernel_backends.h"
+
+namespace reviewkd {
+
+bool has_nccl() {
+  if (!cuda_status().available) return false;
+  const ops::KernelBackend* table = ops::kernel_backend_status().table;
+  return table != nullptr && table->open_nccl != nullptr;
+}
+
+c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
+                                            std::chrono::milliseconds timeout) {
+  if (!has_nccl()) {
+    const auto& status = ops::kernel_backend_status();
+    fail(ErrorCode::kCudaUnavailable, "no NCCL for device \"cuda\" in several processes: it comes with the CUDA plugin, ",
+         status.reason.empty() ? "which has none" : status.reason, ". ", status.fix,
+         status.fix.empty() ? "" : ". ", "Or use device \"cpu\".");
+  }
+  c10::intrusive_ptr<c10d::Store> meeting = store;
+  if (!meeting) meeting = c10::make_intrusive<c10d::HashStore>();
+  void* backend = ops::kernel_backend_status().table->open_nccl(&meeting, rank, size, timeout.count());
+  return c10::intrusive_ptr<c10d::Backend>::reclaim(static_cast<c10d::Backend*>(backend));
+}
+
+}  // namespace reviewkd

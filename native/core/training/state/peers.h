@@ -1,0 +1,61 @@
+#pragma once
+// The other processes of a training, which take the same steps on other images of the same batches.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/data/share.h"
+#include "core/models/state_dict.h"
+#include "core/training/state/epoch_state.h"
+
+namespace reviewkd {
+
+/// Each process at the end of a step, before a parameter changes.
+struct StepNews {
+  /// Images of the step; 0 if the batch has fewer images than there are processes.
+  int64_t images = 0;
+  /// Of these, those that stand for others.
+  int64_t replaced = 0;
+  /// The sum of the task's training metric over them.
+  double metric = 0;
+  /// The losses by their share of the step, as Losses::for_each visits them.
+  std::vector<double> losses;
+  /// Whether the process is asked to stop after this step, or to save a checkpoint.
+  bool stops = false;
+  bool saves = false;
+  /// Whether a loss is not finite.
+  bool has_failed = false;
+};
+
+/// Every process calls the same functions in the same order. Throw PROCESS_LOST when another one ends or does not answer.
+class Peers {
+ public:
+  virtual ~Peers() = default;
+  Peers() = default;
+  Peers(const Peers&) = delete;
+  Peers& operator=(const Peers&) = delete;
+
+  virtual Share share() const = 0;
+
+  /// Within the forward and backward passes of a step in which the first `active` processes have images.
+  virtual void begin_step(int64_t active) = 0;
+  /// The backward pass that comes completes the gradients: they may be summed up while it goes on.
+  virtual void begin_last_backward() = 0;
+  /// Sums up the gradients in the order of the processes, averages statistics, and returns the news of all.
+  virtual std::vector<StepNews> end_step(const StepNews& own) = 0;
+
+  /// Throws PROCESSES_DIFFER unless the networks and the optimizer are the same in all processes.
+  virtual void check_same_state() = 0;
+
+  /// Bytes of all processes, of any length. bytes: [n] of uint8 on the CPU.
+  virtual std::vector<at::Tensor> gather(const at::Tensor& bytes) = 0;
+  std::vector<std::string> gather_texts(const std::string& text);
+
+  /// "rank 1 (node-2, process 4711)".
+  virtual std::string description_of(int64_t rank) const = 0;
+};
+
+}  // namespace reviewkd
