@@ -36,6 +36,8 @@ export { inspectInstallation, makeDirectory, packageVersion, systemInfo } from "
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
+export { processEnvironment, type EnvironmentVariables,
+  type ProcessEnvironment } from "./distributed/environment.js";
 export { fit } from "./runs/fit.js";
 export { endProcess } from "./native.js";
 export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";
