@@ -36,11 +36,13 @@ export { inspectInstallation, makeDirectory, packageVersion, systemInfo } from "
 export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibTorch } from "./install/libtorch.js";
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
+export { processEnvironment, type EnvironmentVariables, type ProcessEnvironment } from "./distributed/environment.js";
 export { fit } from "./runs/fit.js";
 export { endProcess } from "./native.js";
 export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";
 export type { FitOptions } from "./fit/plan.js";
 export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
+export { isRunDirectory } from "./runs/run-directory.js";
 export { runStudy, type StudyOptions } from "./study/run-study.js";
 export { parseStudyConfig } from "./study/study-config.js";
 export { meanAndDeviation } from "./study/statistics.js";

@@ -18,7 +18,7 @@ export async function runTraining(output: Output, task: Task, flags: TrainingFla
   try {
     const run = runExperiment(config, {
       runDirectory,
-      resume: flags.resume === true,
+      resume: flags.resume,
       override: flags.override === true,
       forceUnlock: flags.forceUnlock === true,
       fallbackDirectory: flags.fallbackDirectory,

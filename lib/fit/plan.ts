@@ -26,8 +26,11 @@ export interface FitSettings {
   readonly data: Dataset;
   /** Directory for configuration, metrics, checkpoints and the trained network. Default: nothing is written. */
   readonly runDirectory?: string | undefined;
-  /** Resume from the newest valid checkpoint in `runDirectory`, or from the beginning if none. Default false. */
-  readonly resume?: boolean | undefined;
+  /**
+   * Resume from the newest valid checkpoint in `runDirectory`, or from the beginning if none. "auto": resume if the
+   * directory holds a run, and begin one otherwise, so that the same program begins and continues it. Default false.
+   */
+  readonly resume?: boolean | "auto" | undefined;
   /** Allow resuming with a changed configuration; the change is recorded in `config-history.jsonl`. Default false. */
   readonly override?: boolean | undefined;
   /** Take over `runDirectory` from a run on another machine that did not release it. Default false. */
@@ -63,7 +66,8 @@ const SETTING_KEYS: readonly string[] = Object.keys(
     >,
 );
 /** Options without a schema elsewhere. */
-const OtherOptions = z.strictObject({ runDirectory: z.string().min(1), resume: z.boolean(), override: z.boolean(),
+const OtherOptions = z.strictObject({ runDirectory: z.string().min(1),
+  resume: z.union([z.boolean(), z.literal("auto")]).describe('true, false or "auto"'), override: z.boolean(),
   forceUnlock: z.boolean(), fallbackDirectory: z.string().min(1) }).partial();
 
 /** Options of `fit`. */
@@ -95,7 +99,7 @@ export function planFit(options: FitOptions): FitPlan {
     ...preset === undefined ? [] : [trainingOf(preset, linearScaling, explicit)], explicit];
   const training = parse(withEnd(TrainingOptions), mergeSettings(...layers), "fit options", "INVALID_ARGUMENT",
     SETTING_KEYS);
-  if (resume === true && runDirectory === undefined) {
+  if ((resume === true || resume === "auto") && runDirectory === undefined) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid fit options: resume requires a runDirectory. Pass the directory of the run to resume.");
   }

@@ -50,7 +50,7 @@ export async function* runExperiment(input: RunConfigInput,
   options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
   assertObject(options, "experiment options");
   const { runDirectory, resume } = options;
-  const recordedIn = resume === true && runDirectory !== undefined
+  const recordedIn = (resume === true || resume === "auto") && runDirectory !== undefined
     ? runFile(withHome(runDirectory, "runDirectory"), "config") : undefined;
   const config = await withWorkingDirectory(parseRunConfig(input), recordedIn);
   const files = await locateFiles(config);

@@ -3,6 +3,7 @@ import { configChanges, assertSameConfig } from "./config-changes.js";
 import { appendFlushed, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
+import { withHome } from "../config/file-path.js";
 import { ReviewKdError } from "../errors.js";
 import { makeDirectory } from "../make-directory.js";
 import { JsonlFile } from "./jsonl-file.js";
@@ -134,32 +135,84 @@ export interface LockOptions {
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
   await withDirectoryErrors(path, () => makeDirectory(path));
   return locked(path, options, async (run) => {
-    const refuse = (found: string): never => {
-      throw new ReviewKdError("RUN_DIRECTORY", `cannot start a new run in ${path}: the directory holds ${found}. ` +
-        "Resume it (`resume: true`, on the command line --resume), or choose another directory.");
-    };
-    if (await hasCheckpoint(path)) refuse("a run");
-    if (await exists(run.file("config"))) refuse(`a run without a checkpoint (${RUN_FILES.config})`);
-    if (await exists(run.file("metrics"))) refuse(`results of a run (${RUN_FILES.metrics})`);
+    await assertNoResults(path);
+    if (await exists(run.file("config"))) refuseNewRun(path, `a run without a checkpoint (${RUN_FILES.config})`);
     return run;
   });
 }
 
+/** @throws `RUN_DIRECTORY` if a directory holds checkpoints or metrics. */
+async function assertNoResults(path: string): Promise<void> {
+  if (await hasCheckpoint(path)) refuseNewRun(path, "a run");
+  if (await exists(runFile(path, "metrics"))) refuseNewRun(path, `results of a run (${RUN_FILES.metrics})`);
+}
+
+function refuseNewRun(path: string, found: string): never {
+  throw new ReviewKdError("RUN_DIRECTORY", `cannot start a new run in ${path}: the directory holds ${found}. ` +
+    "Resume it (`resume: true`, on the command line --resume), or choose another directory.");
+}
+
+export interface ResumeOptions extends LockOptions {
+  readonly override?: boolean | undefined;
+}
+
+/** A run that is resumed. */
+export interface FoundRun {
+  /** Its settings that have changed. */
+  readonly changes: readonly Change[];
+}
+
 /** Opens the directory of a run to resume. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
 export async function resumeRunDirectory(path: string, config: unknown,
-  { override = false, ...options }: LockOptions & { readonly override?: boolean | undefined } = {}
-): Promise<{ readonly run: RunDirectory; readonly changes: readonly Change[] }> {
+  { override = false, ...options }: ResumeOptions = {}
+): Promise<{ readonly run: RunDirectory; readonly found: FoundRun }> {
   if (!(await exists(runFile(path, "config")))) {
     throw new ReviewKdError("RUN_DIRECTORY",
       `no run to resume at ${path}: ${RUN_FILES.config} is missing. Pass the directory of an existing run, or start a new one without resume.`);
   }
+  return locked(path, options, async (run) => ({ run, found: await findRun(run, config, override) }));
+}
+
+async function findRun(run: RunDirectory, config: unknown, override: boolean): Promise<FoundRun> {
+  const text = await readText(run.file("config")) ?? "";
+  const recorded = parseRecorded(run.file("config"), text, "run");
+  if (!override) assertSameRun(run.path, recorded, config);
+  run.config = text;
+  return { changes: configChanges(recorded, config) };
+}
+
+/**
+ * Opens the directory of a run to resume if it holds one, and otherwise creates one. A configuration of which a process
+ * that was killed wrote a part counts as none, unless there are results.
+ *
+ * @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED`
+ */
+export async function openRunDirectory(path: string, config: unknown,
+  { override = false, ...options }: ResumeOptions = {}
+): Promise<{ readonly run: RunDirectory; readonly found: FoundRun | undefined }> {
+  await withDirectoryErrors(path, () => makeDirectory(path));
   return locked(path, options, async (run) => {
-    const text = await readText(run.file("config")) ?? "";
-    const recorded = parseRecorded(run.file("config"), text, "run");
-    if (!override) assertSameRun(path, recorded, config);
-    run.config = text;
-    return { run, changes: configChanges(recorded, config) };
+    // With checkpoints, a damaged configuration is an error.
+    if (await isRunDirectory(path) || (await exists(run.file("config")) && await hasCheckpoint(path)))
+      return { run, found: await findRun(run, config, override) };
+    await assertNoResults(path);
+    return { run, found: undefined };
   });
+}
+
+/**
+ * Whether a directory holds a run: a whole `config.json`. With `resume: "auto"` such a run is resumed, also one without
+ * a checkpoint, which starts from the beginning.
+ *
+ * @throws ReviewKdError `RUN_DIRECTORY`: it cannot be read.
+ *
+ * @example
+ * ```ts
+ * console.log((await isRunDirectory("runs/r56-r20")) ? "resuming" : "starting");
+ * ```
+ */
+export async function isRunDirectory(path: string): Promise<boolean> {
+  return tryParseJson(await readText(runFile(withHome(path, "path"), "config")) ?? "") !== undefined;
 }
 
 /** Locks the directory for `work`, and releases the lock if `work` fails. */

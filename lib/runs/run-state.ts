@@ -9,7 +9,7 @@ import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { parseResults } from "./results-json.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
-import { createRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES,
+import { createRunDirectory, openRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES, type FoundRun,
   type RunDirectory } from "./run-directory.js";
 import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
@@ -53,15 +53,16 @@ export class RunState implements TrainingRecorder, Disposable {
   #savedAt = performance.now();
 
   private constructor(private readonly plan: FitPlan, private readonly directory?: RunDirectory,
-    private readonly changes: readonly Change[] = []) {}
+    private readonly found?: FoundRun) {}
 
   /** Creates the run directory, or opens the one to resume. Writes only the lock file. */
   static async open(plan: FitPlan): Promise<RunState> {
     const { runDirectory, resume, config } = plan;
     if (runDirectory === undefined) return new RunState(plan);
-    if (resume !== true) return new RunState(plan, await createRunDirectory(runDirectory, plan));
-    const { run, changes } = await resumeRunDirectory(runDirectory, config, plan);
-    return new RunState(plan, run, changes);
+    if (resume !== true && resume !== "auto") return new RunState(plan, await createRunDirectory(runDirectory, plan));
+    const open = resume === true ? resumeRunDirectory : openRunDirectory;
+    const { run, found } = await open(runDirectory, config, plan);
+    return new RunState(plan, run, found);
   }
 
   /** Records the configuration of a new run, or restores the session from the newest valid checkpoint. */
@@ -69,20 +70,20 @@ export class RunState implements TrainingRecorder, Disposable {
     this.#taskInfo = session.task;
     if (this.directory === undefined) return;
     this.#saver = new CheckpointWriter(this.plan, this.directory, session);
-    if (this.plan.resume === true) await this.#resumeFrom(this.directory, session);
-    else await this.directory.writeConfig(this.plan.config);
+    if (this.found === undefined) await this.directory.writeConfig(this.plan.config);
+    else await this.#resumeFrom(this.directory, session, this.found);
   }
 
-  async #resumeFrom(directory: RunDirectory, session: AnySession): Promise<void> {
+  async #resumeFrom(directory: RunDirectory, session: AnySession, run: FoundRun): Promise<void> {
     const { override, config } = this.plan;
     const found = await newestCheckpoint(directory.path, async (path) => {
       const { metadata, hasOtherTeacher } = await loadCheckpoint(session, path, override === true);
       return { metadata, hasOtherTeacher, progress: readProgress(metadata, path), origin: await readOrigin(path) };
     });
-    let changes = this.changes;
+    let { changes } = run;
     if (found !== undefined) {
       const { path, content: { metadata, progress } } = found;
-      changes = await this.#changesSince(directory, path, metadata);
+      changes = await this.#changesSince(directory, run, path, metadata);
       if (found.content.hasOtherTeacher)
         changes = [...changes, { key: "teacher weights", was: "those that the run began with", now: "others" }];
       const { epoch, step } = await session.position();
@@ -130,11 +131,11 @@ export class RunState implements TrainingRecorder, Disposable {
    * Compares the configuration of a checkpoint with the current one. `config.json` was compared before, but it may have
    * been edited by hand, or changed by a process that wrote no checkpoint afterwards. @throws `RUN_MISMATCH`
    */
-  async #changesSince(directory: RunDirectory, path: string,
+  async #changesSince(directory: RunDirectory, { changes }: FoundRun, path: string,
     metadata: Readonly<Record<string, string>>): Promise<readonly Change[]> {
     const { override, config } = this.plan;
     const recorded = metadata[TRAINING_METADATA.configHash];
-    if (this.changes.length > 0 || recorded === configHash(config)) return this.changes;
+    if (changes.length > 0 || recorded === configHash(config)) return changes;
     if ((await directory.formerConfigs()).some((former) => configHash(former) === recorded)) return [];
     const former: unknown = JSON.parse(metadata[TRAINING_METADATA.config] ?? "null");
     if (override !== true)

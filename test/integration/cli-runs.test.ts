@@ -70,6 +70,17 @@ describe("command line: run directories", () => {
     await succeed(["train", "--run", at("elsewhere"), "--resume", "--force-unlock"]);
   });
 
+  it("begin and resume by one command: --resume auto", async () => {
+    const words = [...WORDS, "--epochs", "1", "--run", at("auto"), "--json", "--resume", "auto"];
+    const typesOf = async (): Promise<string[]> => jsonEvents((await succeed(words)).stdout).map(({ type }) => type);
+    expect(await typesOf()).to.include("epoch").and.not.include("resumed");
+    expect(await typesOf()).to.deep.equal(["start", "resumed", "end"]);
+    const message = await fail(["train", "--model", "resnet8", "--resume", "last.safetensors"], { exit: 2,
+      code: "INVALID_ARGUMENT" });
+    expect(message).to.include('invalid --resume: expected auto, or nothing after it, received "last.safetensors".')
+      .and.to.include("--run");
+  });
+
   it("with a damaged checkpoint resume from the previous one, and report it", async () => {
     await succeed([...WORDS, "--epochs", "2", "--run", at("damaged")]);
     await truncate(at("damaged", "last.safetensors"), 50_000);

@@ -177,7 +177,7 @@ describe("import rules of native", () => {
 
 describe("import rules of lib", () => {
   // Each folder (or file of the root) with those that its files may import; a folder may always import itself.
-  const BASE = ["errors", "make-directory", "config", "install", "native", "images", "api"];
+  const BASE = ["errors", "make-directory", "config", "install", "native", "images", "distributed", "api"];
   const ALLOWED: Record<string, readonly string[]> = {
     errors: [],
     "make-directory": [],
@@ -185,7 +185,8 @@ describe("import rules of lib", () => {
     install: ["errors", "make-directory", "config"],
     native: ["errors", "config", "install"],
     images: ["errors", "config"],
-    api: ["errors", "make-directory", "config", "install", "native", "images"],
+    distributed: ["errors", "config"],
+    api: ["errors", "make-directory", "config", "install", "native", "images", "distributed"],
     datasets: [...BASE, "detection"],
     detection: BASE,
     weights: BASE,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { findPreset, isReviewKdError, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError, schemas,
-  type Preset, type RunConfig, type Settings } from "../../index.js";
+import { findPreset, isReviewKdError, isRunDirectory, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError,
+  schemas, type Preset, type RunConfig, type Settings } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import type { TrainingFlags } from "./training-flags.js";
 
@@ -15,8 +15,8 @@ export async function resolveRun(task: Task, flags: TrainingFlags,
   const fresh = mergeSettings({ task }, ...given);
   // Without --run, a run is resumed where these flags would have begun it.
   const directory = flags.run ?? defaultDirectory(task, fresh, what);
-  const merged = flags.resume === true ? mergeSettings({ task }, await recordedSettings(task, directory), ...given)
-    : fresh;
+  const isResumed = flags.resume === true || (flags.resume === "auto" && await isRunDirectory(directory));
+  const merged = isResumed ? mergeSettings({ task }, await recordedSettings(task, directory), ...given) : fresh;
   requireInputs(task, merged);
   return { config: parseRunConfig(merged, what), runDirectory: directory };
 }

@@ -3,7 +3,7 @@ import { mergeSettings, schemas, type Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
-import { DATA_SPECS, dataSpec, path, positiveCountOrNone, text, type DataSpec } from "./values.js";
+import { DATA_SPECS, dataSpec, path, positiveCountOrNone, resumeMode, text, type DataSpec } from "./values.js";
 import { LOAD_ROWS } from "./weights-flags.js";
 
 /** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
@@ -12,7 +12,7 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly preset?: string;
   readonly config?: string;
   readonly run?: string;
-  readonly resume?: true;
+  readonly resume?: true | "auto";
   readonly override?: true;
   readonly forceUnlock?: true;
   readonly fallbackDirectory?: string;
@@ -179,7 +179,9 @@ export function addTrainingFlags(command: Command): Command {
   addRecipeFlags(command);
   command.optionsGroup("Run:");
   addValue(command, "--run <dir>", "run directory (default: runs/<task>-<networks>-<seed>)", path);
-  command.option("--resume", "continue from the run directory's newest valid checkpoint");
+  addValue(command, "--resume [auto]",
+    "continue from the run directory's newest valid checkpoint; auto: if it holds a run, otherwise begin one",
+    resumeMode);
   command.option("--override", "resume with settings other than the recorded ones, and record the change");
   addSavingFlags(command);
   addValue(command, "--fallback-directory <dir>",

@@ -29,6 +29,12 @@ export function nullIfNone<T>(value: T | "none"): T | null {
   return value === "none" ? null : value;
 }
 
+/** The word after `--resume`. */
+export const resumeMode: ValueParser<"auto"> = (option) => (text) => {
+  if (text === "auto") return text;
+  throw usageError("auto, or nothing after it", option, text, "Pass the directory of the run with --run.");
+};
+
 export const count = number(WHOLE, "a whole number ≥ 0", (value) => value >= 0 && Number.isSafeInteger(value));
 
 export const positiveNumber = number(REAL, "a number > 0", (value) => value > 0);

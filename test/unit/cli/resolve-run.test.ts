@@ -108,6 +108,19 @@ describe("cli/resolve-run", () => {
     expect((await rejection("train", { config: file }, {})).message).to.include("reviewkd distill");
   });
 
+  it("uses the configuration of a run that --resume auto finds, and the flags otherwise", async () => {
+    const settings = { model: { name: "resnet8" }, training: { threads: 1 } };
+    const fresh = await resolveRun("train", { run: join(directory, "new"), resume: "auto" }, settings);
+    expect(fresh.config.training).to.include({ epochs: 240, threads: 1 });
+    await write("config.json", { task: "train", model: { name: "resnet8" }, training: { epochs: 7 } });
+    const found = await resolveRun("train", { run: directory, resume: "auto" }, settings);
+    expect(found.config.training).to.include({ epochs: 7, threads: 1 });
+    await writeFile(join(directory, "config.json"), '{"task": "tr');
+    expect((await resolveRun("train", { run: directory, resume: "auto" }, settings)).config).to.deep.equal(
+      fresh.config,
+    );
+  });
+
   it("explains what --resume requires", async () => {
     const { code, message } = await rejection("train", { run: join(directory, "nothing"), resume: true }, {});
     expect(code).to.equal("RUN_DIRECTORY");

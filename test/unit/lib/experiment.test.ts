@@ -96,6 +96,35 @@ describe("runExperiment", () => {
     expect(ofType(events, "epoch").map(({ epoch }) => epoch)).to.deep.equal([1]);
   });
 
+  it('begins a run and resumes it with the same options: "auto"', async () => {
+    const controller = new AbortController();
+    const auto = (signal?: AbortSignal): ReturnType<typeof runExperiment> =>
+      runExperiment(train(), { runDirectory: scratch("run"), resume: "auto", signal });
+    const error = await failureOf(drain(auto(controller.signal), ({ type }) => {
+      if (type === "epoch") controller.abort();
+    }));
+    expect(error.code).to.equal("ABORTED");
+    const resumed = await drain(auto());
+    expect(ofType(resumed.events, "resumed")[0]?.checkpoint).to.equal(scratch("run", "last.safetensors"));
+    expect(ofType(resumed.events, "epoch").map(({ epoch }) => epoch)).to.deep.equal([1]);
+    // And ends at once when there is nothing left.
+    const { events, result } = await drain(auto());
+    expect(events.map(({ type }) => type)).to.deep.equal(["start", "resumed", "end"]);
+    expect(result.epochs).to.equal(2);
+  });
+
+  it("requires a run directory to resume, and a mode that it knows", async () => {
+    for (const resume of [true, "auto"] as const) {
+      expect((await failureOf(drain(runExperiment(train(), { resume })))).message).to.include(
+        "resume requires a runDirectory",
+      );
+    }
+    const wrong = { runDirectory: scratch("run"), resume: "always" as "auto" };
+    const { code, message } = await failureOf(drain(runExperiment(train(), wrong)));
+    expect([code, message]).to.deep.equal(["INVALID_ARGUMENT",
+      'invalid resume in fit options: expected true, false or "auto", received "always".']);
+  });
+
   it("starts from weights", async () => {
     using model = await createModel("resnet8", { numClasses: 4, seed: 9 });
     await model.save(scratch("start.safetensors"));

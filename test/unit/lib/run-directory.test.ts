@@ -1,7 +1,8 @@
 import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createRunDirectory, resumeRunDirectory, type RunDirectory } from "../../../lib/runs/run-directory.js";
+import { createRunDirectory, isRunDirectory, openRunDirectory, resumeRunDirectory, type FoundRun,
+  type RunDirectory } from "../../../lib/runs/run-directory.js";
 import { ConfigChange, type EpochRecord } from "../../../lib/config/schemas/run-record.js";
 import { failureOf, scratchDirectory } from "./small-run.js";
 
@@ -193,7 +194,7 @@ describe("a run directory", () => {
   it("records the former configuration when it changes", async () => {
     const { path } = await withCheckpoint();
     const changed = { ...CONFIG, training: { ...CONFIG.training, epochs: 12 } };
-    const { run, changes } = await resumeRunDirectory(path, changed, { override: true });
+    const { run, found: { changes } } = await resumeRunDirectory(path, changed, { override: true });
     kept(run);
     expect(changes).to.deep.equal([{ key: "training.epochs", was: 10, now: 12 }]);
     await run.changeConfig(changed, { epoch: 3, step: 4, changes: [...changes] });
@@ -254,5 +255,54 @@ describe("a run directory", () => {
     const run = await withCheckpoint();
     await writeFile(run.file("config"), "{");
     expect((await failureOf(resumeRunDirectory(run.path, CONFIG))).message).to.contain("expected JSON");
+  });
+
+  const opened = async (path: string, config: unknown = CONFIG): Promise<FoundRun | undefined> => {
+    const { run, found } = await openRunDirectory(path, config);
+    kept(run);
+    expect(await readdir(path)).to.include("run.lock");
+    return found;
+  };
+
+  it("begins a run if there is none, and resumes it otherwise", async () => {
+    expect(await opened(scratch("deep", "other"))).to.equal(undefined);
+    expect(await isRunDirectory(scratch("deep", "other"))).to.equal(false);
+    const { path } = await ended();
+    expect(await isRunDirectory(path)).to.equal(true);
+    expect(await opened(path)).to.deep.equal({ changes: [] });
+  });
+
+  it("resumes a run only with its settings", async () => {
+    const { path } = await ended();
+    const changed = { ...CONFIG, task: "distill" };
+    expect((await failureOf(openRunDirectory(path, changed))).code).to.equal("RUN_MISMATCH");
+    const { run, found } = await openRunDirectory(path, changed, { override: true });
+    kept(run);
+    expect(found?.changes).to.deep.equal([{ key: "task", was: "train", now: "distill" }]);
+  });
+
+  for (const [state, text] of [["empty", ""], ["half-written", '{"task": "tr']] as const) {
+    it(`begins again over a configuration that is ${state}, of a process that was killed, unless there are results`, async () => {
+      const { path } = await ended();
+      await writeFile(join(path, "config.json"), text);
+      await writeFile(join(path, "config.json.tmp-77"), text);
+      expect(await isRunDirectory(path)).to.equal(false);
+      expect(await opened(path)).to.equal(undefined);
+      expect(await readdir(path)).to.not.include("config.json.tmp-77");
+      kept(open.pop()!).close();
+
+      await writeFile(join(path, "metrics.jsonl"), "");
+      expect((await failureOf(openRunDirectory(path, CONFIG))).message).to.contain("holds results of a run");
+      await writeFile(join(path, "last.safetensors"), "");
+      const { code, message } = await failureOf(openRunDirectory(path, CONFIG));
+      expect(code).to.equal("RUN_DIRECTORY");
+      expect(message).to.contain("config.json: expected JSON").and.to.contain("Restore the file to resume the run");
+    });
+  }
+
+  it("is not opened by two at a time", async () => {
+    const path = scratch("deep", "run");
+    expect(await opened(path)).to.equal(undefined);
+    expect((await failureOf(openRunDirectory(path, CONFIG))).code).to.equal("RUN_LOCKED");
   });
 });
