@@ -2,9 +2,10 @@
 export { createModel, listDetectors, listModels, Model, readWeightsInfo, type ModelOutput,
   type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
-export { createDetector, type CreateDetectorOptions } from "./api/create-detector.js";
-export { Detector, type Detections, type DetectorOutput } from "./api/detector.js";
-export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "./api/detect.js";
+export { createDetector, type CreateDetectorOptions } from "./api/detection/create-detector.js";
+export { Detector, type Detections, type DetectorOutput } from "./api/detection/detector.js";
+export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
+  SkippedImage } from "./api/detection/detect.js";
 export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
   Prediction } from "./api/classification/classify.js";
 export type { ModelPreprocessing } from "./api/classification/preprocessing.js";

@@ -1,6 +1,6 @@
 import { ReviewKdError } from "../errors.js";
 import { addon, type NativeDistiller } from "../native.js";
-import { Detector, type DetectorOutput } from "./detector.js";
+import { Detector, type DetectorOutput } from "./detection/detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";
 import { CLASS_NAME, NativeObject, receivedText } from "./native-object.js";

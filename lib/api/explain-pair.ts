@@ -1,6 +1,6 @@
 import { withSignal } from "./abort.js";
-import { createDetector } from "./create-detector.js";
-import { Detector } from "./detector.js";
+import { createDetector } from "./detection/create-detector.js";
+import { Detector } from "./detection/detector.js";
 import { createDistiller, type AnyDistiller } from "./distiller.js";
 import { atCall, isReviewKdError, ReviewKdError } from "../errors.js";
 import { createModel, listModels, type Model } from "./model.js";

@@ -9,13 +9,13 @@ import { parse } from "../config/validation.js";
 import { weightsFiles } from "../config/weights-path.js";
 import { atCall, isReviewKdError, loopAtCall, ReviewKdError } from "../errors.js";
 import type { Dataset } from "./dataset.js";
-import { detectorInfoOf } from "./detector-file.js";
+import { detectorInfoOf } from "./detection/detector-file.js";
 import { classifierMetadata, classNamesIn, preprocessingIn } from "./metadata.js";
 import { CLASS_NAME } from "./native-object.js";
 import { ABOUT_NETWORKS, Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
   type Prediction } from "./classification/classify.js";
-import type { ImageInput, SkippedImage } from "./detect.js";
+import type { ImageInput, SkippedImage } from "./detection/detect.js";
 import { completePreprocessing, type KnownPreprocessing,
   type ModelPreprocessing } from "./classification/preprocessing.js";
 import { nativeTensor, Tensor } from "./tensor.js";

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { withSignal } from "./abort.js";
 import { assertDataset, nativeBatches, type AnyBatch, type Dataset, type DatasetSplit } from "./dataset.js";
 import { Distiller } from "./distiller.js";
-import type { Detector } from "./detector.js";
+import type { Detector } from "./detection/detector.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { withoutPartialAdvice } from "../config/weights-advice.js";
 import { Model } from "./model.js";

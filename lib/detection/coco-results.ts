@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Detections } from "../api/detector.js";
+import type { Detections } from "../api/detection/detector.js";
 import { parse } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import type { CocoDetection } from "./coco-types.js";

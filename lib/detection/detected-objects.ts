@@ -1,5 +1,5 @@
 import { ReviewKdError } from "../errors.js";
-import type { Detections } from "../api/detector.js";
+import type { Detections } from "../api/detection/detector.js";
 import { nativeTensor, Tensor } from "../api/tensor.js";
 import { assertObject, valueText } from "../config/validation.js";
 

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
-import type { Detections } from "../api/detector.js";
+import type { Detections } from "../api/detection/detector.js";
 import { FilePath } from "../config/file-path.js";
 import { Exif } from "../config/schemas/common.js";
 import { assertAttached, bytesOf, typedArray, unshared } from "../config/typed-arrays.js";

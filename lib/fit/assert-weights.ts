@@ -1,4 +1,4 @@
-import { Detector } from "../api/detector.js";
+import { Detector } from "../api/detection/detector.js";
 import type { AnyDistiller } from "../api/distiller.js";
 import { ReviewKdError } from "../errors.js";
 

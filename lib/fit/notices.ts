@@ -1,6 +1,6 @@
 // Choices that fail in silence, reported before a training starts.
 import type { z } from "zod";
-import type { Detector } from "../api/detector.js";
+import type { Detector } from "../api/detection/detector.js";
 import type { Model } from "../api/model.js";
 import { listed } from "../config/nearest-name.js";
 import type { Notice } from "../config/schemas/fit-event.js";

@@ -7,7 +7,7 @@ import { DETECTOR_TRAINING, isDetectorName } from "../config/detector-defaults.j
 import { withHome } from "../config/file-path.js";
 import { mergeSettings } from "../config/merge-settings.js";
 import { type Settings } from "../config/settings.js";
-import type { Detector } from "../api/detector.js";
+import type { Detector } from "../api/detection/detector.js";
 import type { Model } from "../api/model.js";
 import { assertPreset, scaledTraining } from "../config/preset-settings.js";
 import { findPreset, type PresetName } from "../config/presets/index.js";

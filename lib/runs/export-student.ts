@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { DETECTOR_METADATA } from "../api/detector-file.js";
+import { DETECTOR_METADATA } from "../api/detection/detector-file.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEYS } from "../api/metadata.js";
 import { readWeightsInfo } from "../api/model.js";
 import { namedValue, primaryNameOf } from "../api/task.js";

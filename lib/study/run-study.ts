@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { throwIfAborted } from "../api/abort.js";
 import { assertDataSuits } from "../api/data-suits.js";
 import { networkInfo } from "../api/network.js";
-import { Detector } from "../api/detector.js";
+import { Detector } from "../api/detection/detector.js";
 import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { teacherNotices } from "../fit/teacher-notices.js";
 import { readWeightsInfo } from "../api/model.js";

@@ -2,7 +2,7 @@ import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { buildTeacher } from "../runs/experiment.js";
 import { locateFiles } from "../runs/working-directory.js";
-import type { Detector } from "../api/detector.js";
+import type { Detector } from "../api/detection/detector.js";
 import type { Model } from "../api/model.js";
 import type { RunConfig } from "../config/schemas/run-config.js";
 import type { StudyConfig } from "../config/schemas/study.js";

@@ -1,6 +1,6 @@
 /** Weights files independent of a network: inspecting, reading, writing and converting. */
 import { existsSync } from "node:fs";
-import { DETECTOR_METADATA } from "../api/detector-file.js";
+import { DETECTOR_METADATA } from "../api/detection/detector-file.js";
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { toEntries, toStateDict, type StateDict } from "../api/tensor.js";
 import { detectorSwitches, nativeSwitches, stagesOf } from "../config/schemas/detection/detector.js";

@@ -3,9 +3,9 @@
 import { z } from "zod";
 import type { AnyBatch } from "../api/dataset.js";
 import type { ClassifiedImage, Prediction } from "../api/classification/classify.js";
-import type { DetectedImage, SkippedImage } from "../api/detect.js";
+import type { DetectedImage, SkippedImage } from "../api/detection/detect.js";
 import type { ModelPreprocessing } from "../api/classification/preprocessing.js";
-import type { Detections, DetectorOutput } from "../api/detector.js";
+import type { Detections, DetectorOutput } from "../api/detection/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
 import type { ModelOutput } from "../api/model.js";
 import { typedArray } from "../config/typed-arrays.js";

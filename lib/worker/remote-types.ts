@@ -2,8 +2,9 @@
 import type { AnyBatch, Dataset, DatasetSplit } from "../api/dataset.js";
 import type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
   Prediction } from "../api/classification/classify.js";
-import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput, SkippedImage } from "../api/detect.js";
-import type { Detections } from "../api/detector.js";
+import type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
+  SkippedImage } from "../api/detection/detect.js";
+import type { Detections } from "../api/detection/detector.js";
 import type { ApiClasses, ApiFunctions, Masks } from "./api.js";
 import type { Constant, Internal } from "./table.js";
 

@@ -14,7 +14,7 @@ import { addon, type NativeModel, type TensorTree } from "../../native.js";
 import { assertCallback, throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
 import { assertRunning, type ImageInput, isBrokenImage, type NamedImage, namedImages,
-  type SkippedImage } from "../detect.js";
+  type SkippedImage } from "../detection/detect.js";
 import { warnOfAssumed, withAssumptions, type ModelPreprocessing } from "./preprocessing.js";
 
 /** A class that an image may belong to. */

@@ -5,7 +5,7 @@ import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/sche
 import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
   switchOf } from "../../config/schemas/detection/detector.js";
 import { assertObject, parse } from "../../config/validation.js";
-import type { Detections } from "../detector.js";
+import type { Detections } from "../detection/detector.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { ReviewKdError } from "../../errors.js";
 import { call, type Tree, type WithGradients } from "./call.js";

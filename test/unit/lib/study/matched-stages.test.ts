@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createDistiller } from "../../../../lib/api/distiller.js";
 import { ReviewKdError } from "../../../../lib/errors.js";
-import { createDetector } from "../../../../lib/api/create-detector.js";
+import { createDetector } from "../../../../lib/api/detection/create-detector.js";
 import { createModel } from "../../../../lib/api/model.js";
 import { matchedStages } from "../../../../lib/study/matched-stages.js";
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { createDetector } from "../../../../lib/api/create-detector.js";
+import { createDetector } from "../../../../lib/api/detection/create-detector.js";
 import { StudyEvent, StudyResult } from "../../../../lib/config/schemas/study.js";
 import { runStudy, type StudyOptions } from "../../../../lib/study/run-study.js";
 import { failureOf, scratchDirectory } from "../small-run.js";

@@ -1,21 +1,21 @@
 // Finding objects in images: tensors, encoded images and files.
 import { z } from "zod";
-import { Count, Exif, PositiveCount, ThreadCount } from "../config/schemas/common.js";
-import type { Size } from "../config/schemas/detection/detector.js";
-import { assertAttached, bytesOf, isTypedArray, unshared } from "../config/typed-arrays.js";
-import { assertObject, parse, readValues } from "../config/validation.js";
-import { isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
-import { withHome } from "../config/file-path.js";
-import { decodePhoto, type DecodedImage } from "../images/decode-image.js";
-import { listImages, type ListImagesOptions } from "../images/list-images.js";
-import { loadSharp, type Sharp } from "../images/load-sharp.js";
-import { mapInOrder } from "../images/map-in-order.js";
-import type { NativeModel, TensorTree } from "../native.js";
-import { throwIfAborted } from "./abort.js";
+import { Count, Exif, PositiveCount, ThreadCount } from "../../config/schemas/common.js";
+import type { Size } from "../../config/schemas/detection/detector.js";
+import { assertAttached, bytesOf, isTypedArray, unshared } from "../../config/typed-arrays.js";
+import { assertObject, parse, readValues } from "../../config/validation.js";
+import { isReviewKdError, ReviewKdError, type ErrorCode } from "../../errors.js";
+import { withHome } from "../../config/file-path.js";
+import { decodePhoto, type DecodedImage } from "../../images/decode-image.js";
+import { listImages, type ListImagesOptions } from "../../images/list-images.js";
+import { loadSharp, type Sharp } from "../../images/load-sharp.js";
+import { mapInOrder } from "../../images/map-in-order.js";
+import type { NativeModel, TensorTree } from "../../native.js";
+import { throwIfAborted } from "../abort.js";
 import type { Detections } from "./detector.js";
-import { wrapped } from "./functional/call.js";
-import { isForeign, ONE_COPY, receivedText } from "./native-object.js";
-import { Tensor } from "./tensor.js";
+import { wrapped } from "../functional/call.js";
+import { isForeign, ONE_COPY, receivedText } from "../native-object.js";
+import { Tensor } from "../tensor.js";
 
 /** An image: a Tensor `[3, H, W]`, RGB from 0 to 1, an encoded image such as a JPEG, or the path of an image file. */
 export type ImageInput = Tensor | Uint8Array | string;

@@ -1,24 +1,24 @@
 import { z } from "zod";
-import type { NativeModel } from "../native.js";
+import type { NativeModel } from "../../native.js";
 import { type DetectionOptions, type DetectorSwitches, type Flavor,
-  type Size } from "../config/schemas/detection/detector.js";
+  type Size } from "../../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
-  type LoadOptionsInput } from "../config/schemas/weights.js";
-import { withHome } from "../config/file-path.js";
-import { hasBackgroundClass } from "../config/detector-defaults.js";
-import { parse } from "../config/validation.js";
-import { weightsFiles } from "../config/weights-path.js";
-import { atCall, loopAtCall } from "../errors.js";
-import type { Dataset } from "./dataset.js";
+  type LoadOptionsInput } from "../../config/schemas/weights.js";
+import { withHome } from "../../config/file-path.js";
+import { hasBackgroundClass } from "../../config/detector-defaults.js";
+import { parse } from "../../config/validation.js";
+import { weightsFiles } from "../../config/weights-path.js";
+import { atCall, loopAtCall } from "../../errors.js";
+import type { Dataset } from "../dataset.js";
 import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
 import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, type DetectOptions, type ImageInput,
   type SkippedImage } from "./detect.js";
-import { natives, wrapped } from "./functional/call.js";
-import { CLASS_NAMES_KEY } from "./metadata.js";
-import { CLASS_NAME } from "./native-object.js";
-import { Network } from "./network.js";
-import type { Tensor } from "./tensor.js";
+import { natives, wrapped } from "../functional/call.js";
+import { CLASS_NAMES_KEY } from "../metadata.js";
+import { CLASS_NAME } from "../native-object.js";
+import { Network } from "../network.js";
+import type { Tensor } from "../tensor.js";
 
 /** Objects that were found in an image, by falling score. */
 export interface Detections {

@@ -1,16 +1,16 @@
 import { z } from "zod";
-import { dataSwitches, hasBackgroundClass } from "../config/detector-defaults.js";
-import { atCall, ReviewKdError } from "../errors.js";
-import { addon } from "../native.js";
+import { dataSwitches, hasBackgroundClass } from "../../config/detector-defaults.js";
+import { atCall, ReviewKdError } from "../../errors.js";
+import { addon } from "../../native.js";
 import { backboneSwitches, DetectorOptions, type DetectorOptionsInput, detectorSwitches, type DetectorSwitches,
-  nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../config/schemas/detection/detector.js";
-import { assertObject, parse } from "../config/validation.js";
-import { assertDataSuits } from "./data-suits.js";
-import { assertDataset, type Dataset } from "./dataset.js";
+  nativeSwitches, OneStageOptions, stagesOf, TwoStageOptions } from "../../config/schemas/detection/detector.js";
+import { assertObject, parse } from "../../config/validation.js";
+import { assertDataSuits } from "../data-suits.js";
+import { assertDataset, type Dataset } from "../dataset.js";
 import { Detector, type DetectorSource } from "./detector.js";
 import { assertSameDetector, DETECTOR_METADATA, readDetectorFile } from "./detector-file.js";
-import { explainMemory } from "./model.js";
-import { knownDetector } from "./network.js";
+import { explainMemory } from "../model.js";
+import { knownDetector } from "../network.js";
 
 /** Options of {@link createDetector}. */
 export interface CreateDetectorOptions extends DetectorOptionsInput {

@@ -1,12 +1,12 @@
 // The description that a weights file gives of its detector: by its metadata, or else by its names and shapes.
-import { isPublishedWithoutEps } from "../config/published-detectors.js";
-import { LARGEST_RECORDED_SIDE } from "../config/schemas/data.js";
-import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../config/schemas/detection/detector.js";
-import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../config/schemas/weights.js";
-import { weightsFiles } from "../config/weights-path.js";
-import { ReviewKdError } from "../errors.js";
-import { addon, type NativeWeightsInfo } from "../native.js";
-import { CATEGORY_IDS_KEY, classNamesIn, storedIn } from "./metadata.js";
+import { isPublishedWithoutEps } from "../../config/published-detectors.js";
+import { LARGEST_RECORDED_SIDE } from "../../config/schemas/data.js";
+import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../../config/schemas/detection/detector.js";
+import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../../config/schemas/weights.js";
+import { weightsFiles } from "../../config/weights-path.js";
+import { ReviewKdError } from "../../errors.js";
+import { addon, type NativeWeightsInfo } from "../../native.js";
+import { CATEGORY_IDS_KEY, classNamesIn, storedIn } from "../metadata.js";
 
 /** Metadata keys of detectors: their flavor, their other switches and category ids, the latter as JSON. */
 export const DETECTOR_METADATA = { flavor: "flavor", switches: "detection", categoryIds: CATEGORY_IDS_KEY } as const;
