@@ -78,10 +78,11 @@ export interface NativeBatchReader extends Disposable {
 export interface NativeBatchQueue extends NativeBatchReader {
   /**
    * Opens a pass that is read with `next`; training and evaluation open theirs natively. objects: of images with boxes,
-   * whether there are masks, and the label of each category.
+   * whether there are masks, and the label of each category; share: of this process among several.
    */
   open(batchSize: number, smallestBatch: number, firstBatch: number,
-    objects?: { masks: boolean; labels: readonly number[] }): void;
+    objects?: { masks: boolean; labels: readonly number[] },
+    share?: { readonly rank: number; readonly size: number }): void;
   /** The first batch of the pass; valid once `room` has resolved. */
   firstBatch(): number;
   put(values: Uint8Array | Float32Array, labels: BigInt64Array, replaced: number): void;
@@ -211,7 +212,26 @@ export interface NativeDataset extends Disposable {
     train: NativeSplitInfo;
     test: NativeSplitInfo;
   };
-  batches(split: string, options: Required<BatchOptions>): NativeBatchReader;
+  /** Of all images and labels of a split. */
+  checksum(split: string): Promise<string>;
+  batches(split: string, options: Required<Omit<BatchOptions, "share">> & Pick<BatchOptions, "share">): NativeBatchReader;
+}
+
+/** One of the processes of a group. */
+export interface NativeMember {
+  readonly rank: number;
+  readonly host: string;
+  readonly processId: number;
+}
+
+/** The processes that train together. */
+export interface NativeProcessGroup extends Disposable {
+  members(): NativeMember[];
+  /** The texts of all processes, in the order of their ranks. */
+  exchange(text: string): Promise<string[]>;
+  /** Leaves an error for the others, which lose this process. */
+  sayFarewell(code: string, message: string): Promise<void>;
+  leave(): Promise<void>;
 }
 
 export interface NativeSession extends Disposable {
@@ -226,6 +246,10 @@ export interface NativeSession extends Disposable {
   evaluate: NativeEvaluate;
   evaluateTeacher: NativeEvaluate;
   gradients(names?: StateNames): Promise<NativeEntries>;
+  /** Gives all processes the state of the first one. */
+  share(): Promise<void>;
+  /** Checks that all processes have the same state. */
+  checkSame(): Promise<void>;
   position(): Promise<{ epoch: number; step: number; steps: number; totalSteps: number }>;
   configure(options: { epoch?: number; learningRate?: number }): Promise<void>;
   save(path: string, metadata: Metadata, keepAs: string): Promise<void>;
@@ -318,7 +342,13 @@ export interface Addon {
   randomResizedCrop(seed: number, epoch: number, index: number, height: number, width: number,
     options: { readonly scale: readonly [number, number]; readonly ratio: readonly [number, number] }): NativeWindow;
   createDistiller(teacher: NativeModel, student: NativeModel, method: object, seed: number): Promise<NativeDistiller>;
-  createSession(target: NativeDistiller | NativeModel, options: object): Promise<NativeSession>;
+  createSession(target: NativeDistiller | NativeModel, options: object,
+    peers?: { group: NativeProcessGroup; name: string; localRank: number }): Promise<NativeSession>;
+  joinProcessGroup(options: object, stop: NativeStopFlag): Promise<NativeProcessGroup>;
+  /** Backends of c10d that this process can use. */
+  processGroupBackends(): Promise<string[]>;
+  /** From now on operations have a part of the cores that this process may use as their default number of threads. */
+  shareCoresAmong(processes: number): void;
   /** Undefined if another owner holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   createDetector(options: object): Promise<NativeModel>;

@@ -37,10 +37,13 @@ export async function withSignal<Value, Result>(
     /** Called when the operation is asked to stop, for work that does not see the stop flag. */
     readonly onStop?: (() => void) | undefined;
     readonly what: string;
+    /** Other processes run it too, and stop with this one: a signal that is aborted already stops all of them. */
+    readonly isShared?: boolean | undefined;
   },
   run: (stop: NativeStopFlag, onProgress: (value: Value) => void) => Promise<Result>,
 ): Promise<Result> {
-  throwIfAborted(options.signal, options.what);
+  if (options.isShared === true) assertSignal(options.signal);
+  else throwIfAborted(options.signal, options.what);
   assertCallback(options.onProgress, "onProgress");
   const stop = addon().newStopFlag();
   const abort = (): void => {
@@ -58,6 +61,7 @@ export async function withSignal<Value, Result>(
     }
   };
   options.signal?.addEventListener("abort", abort, { once: true });
+  if (options.signal?.aborted === true) abort();
   try {
     const result = await run(stop, onProgress);
     if (callbackError === undefined) return result;

@@ -1,3 +1,4 @@
+import type { ProcessGroup } from "./process-group.js";
 import { z } from "zod";
 import { withSignal } from "./abort.js";
 import { assertSplit, type DatasetSplit } from "./dataset.js";
@@ -44,15 +45,17 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 
 /** @internal */
 export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit,
-  options: EvaluateOptions): Promise<Evaluation> {
+  options: EvaluateOptions, group?: ProcessGroup): Promise<Evaluation> {
   assertSplit(data);
   assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
   const { perClass: wantsClasses, ...parsed } = parse(EvaluateOptions, rest, "evaluation options");
-  const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false };
+  const share = group === undefined ? {} : { share: { rank: group.rank, size: group.size, of: "batches" as const } };
+  const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false, ...share };
   const { perClass, ...totals } = await data.images.pass(plan,
     (images, cancel) =>
-      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation" }, (stop, report) =>
+      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation", isShared: group !== undefined }, (stop,
+        report) =>
         native.evaluate(images, data.name, parsed, stop, report)));
   if (!wantsClasses) return totals;
   // A network may have more classes than the data; those of a classifier have no samples.

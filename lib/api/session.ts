@@ -9,6 +9,7 @@ import { withoutPartialAdvice } from "../config/weights-advice.js";
 import { Model } from "./model.js";
 import { evaluateWith, Network, networkFix, NETWORKS, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
+import { assertProcessGroup, type ProcessGroup } from "./process-group.js";
 import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { Count, Metadata, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
@@ -84,6 +85,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     readonly distiller: Distiller<Trained> | undefined,
     /** The options with all defaults applied. */
     readonly options: StepOptions,
+    /** @internal The processes that train together; `undefined`: this one is alone. */
+    readonly distributed: ProcessGroup | undefined,
   ) {
     super(native);
   }
@@ -100,7 +103,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
 
   /**
    * Performs one optimizer step. With several batches, the step follows the mean gradient over the images of all of
-   * them, as a step of `trainEpoch` with `accumulateBatches` does.
+   * them, as a step of `trainEpoch` with `accumulateBatches` does; with several processes, over those of all processes.
    *
    * @param batch - images `[N, 3, H, W]`, normalized, and labels `[N]`, int64; for a detector a list of images with the
    * objects of each; or several such batches.
@@ -139,16 +142,19 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     };
     const { batchSize, seed, epoch, augment } = parsed;
     if (this.model instanceof Model) Model.trainedOn(this.model, data);
-    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true },
+    const { distributed: group } = this;
+    const share = group === undefined ? {} : { share: { rank: group.rank, size: group.size, of: "images" as const } };
+    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true, ...share },
       (images, cancel) =>
-        withSignal({ signal, onProgress: report, onStop: cancel, what: "the epoch" }, (stop, onState) =>
-          this.native.trainEpoch(images, parsed, stop, onState)));
+        // Several processes stop after the same step, until which each needs its images.
+        withSignal({ signal, onProgress: report, onStop: group === undefined ? cancel : undefined, what: "the epoch",
+          isShared: group !== undefined }, (stop, onState) => this.native.trainEpoch(images, parsed, stop, onState)));
   }
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     return evaluateWith(this.native, data, { precision: this.options.precision, fused: this.options.fused,
-      ...options });
+      ...options }, this.distributed);
   }
 
   /**
@@ -161,12 +167,31 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   async evaluateTeacher(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
     const { precision, teacherPrecision = precision, fused } = this.options;
     const native: Pick<NativeSession, "evaluate"> = { evaluate: (...args) => this.native.evaluateTeacher(...args) };
-    return evaluateWith(native, data, { precision: teacherPrecision, fused, ...options });
+    return evaluateWith(native, data, { precision: teacherPrecision, fused, ...options }, this.distributed);
   }
 
   /** Gradients of the last step, after clipping, keyed by state-dict name. */
   async gradients(options: StateDictOptionsInput = {}): Promise<StateDict> {
     return toStateDict(await this.native.gradients(parse(StateDictOptions, options, "gradient options").names));
+  }
+
+  /**
+   * With several processes: gives all of them the networks, the optimizer and the position of the first one, as after
+   * that has loaded a checkpoint. Sessions begin with it.
+   *
+   * @throws ReviewKdError `PROCESSES_DIFFER` (teachers), `PROCESS_LOST`.
+   */
+  async share(): Promise<void> {
+    if (this.distributed !== undefined) await this.native.share();
+  }
+
+  /**
+   * With several processes: checks that all of them have the same networks, optimizer and position.
+   *
+   * @throws ReviewKdError `PROCESSES_DIFFER`, `PROCESS_LOST`.
+   */
+  async checkSame(): Promise<void> {
+    if (this.distributed !== undefined) await this.native.checkSame();
   }
 
   async position(): Promise<SessionPosition> {
@@ -237,7 +262,7 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
   async origin(): Promise<Origin> {
     const { version, node, libtorch, threads } = await (this.#system ??= systemInfo());
     return { package: version, node, libtorch: libtorch.version, threads: this.options.threads ?? threads,
-      device: this.model.device };
+      device: this.model.device, processes: this.distributed?.size ?? 1 };
   }
 
   async #signed(metadata: Readonly<Record<string, string>>): Promise<Record<string, string>> {
@@ -252,6 +277,12 @@ export type AnySession = Session<Model | Detector>;
 export type SessionTarget<Trained extends Model | Detector = Model | Detector> =
   | { readonly distiller: Distiller<Trained>; readonly model?: never }
   | { readonly model: Trained; readonly distiller?: never };
+
+/** Several processes that train together. */
+export interface DistributedOption {
+  /** The result of {@link joinProcessGroup}. Default: this process trains alone. */
+  readonly distributed?: ProcessGroup | undefined;
+}
 
 /**
  * The one of both that is given, of the right class.
@@ -288,11 +319,12 @@ export function assertTarget({ distiller, model }: { readonly distiller?: unknow
  * ```
  */
 export async function createSession<Trained extends Model | Detector = Model>(
-  options: SessionTarget<Trained> & StepOptionsInput,
+  options: SessionTarget<Trained> & StepOptionsInput & DistributedOption,
 ): Promise<Session<Trained>> {
   assertObject(options, "session options");
   assertTarget(options, "session options");
-  const { distiller, model, ...rest } = options;
+  const { distiller, model, distributed, ...rest } = options;
+  assertProcessGroup(distributed);
   const trained = (distiller?.student ?? model) as Trained;
   const parsed = parse(StepOptions, withDetectorDefaults(trained.name, rest), "session options");
   const { native: target } = distiller ?? trained;
@@ -300,5 +332,24 @@ export async function createSession<Trained extends Model | Detector = Model>(
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid network: expected dtype float32 for precision bfloat16, received ${trained.dtype}. Create the model with dtype "float32".`);
   }
-  return new Session(await addon().createSession(target, parsed), trained, distiller, parsed);
+  const group = distributed === undefined || distributed.size === 1 ? undefined : distributed;
+  if (group === undefined)
+    return new Session(await addon().createSession(target, parsed), trained, distiller, parsed, undefined);
+  await group.assertSame({ network: trained.name, dtype: trained.dtype, numClasses: trained.numClasses,
+    teacher: distiller?.teacher.name, method: distiller?.method, options: sharedOptions(parsed) }, "session options");
+  const peers = { group: group.native, name: group.nextSession(), localRank: group.localRank };
+  const session = new Session(await addon().createSession(target, parsed, peers), trained, distiller, parsed, group);
+  await session.share();
+  return session;
 }
+
+/** Options that all processes must have in common; those of the machine may differ. */
+function sharedOptions(options: StepOptions): unknown {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !MACHINE_OPTIONS.has(key)));
+}
+
+const MACHINE_OPTIONS: ReadonlySet<string> = new Set(
+  Object.entries(StepOptions.shape).flatMap(([key, schema]) =>
+    (schema as z.ZodType).meta()?.["resumable"] === true ? [key] : []
+  ),
+);

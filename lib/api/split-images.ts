@@ -10,8 +10,19 @@ export type BatchPlan = Decided<BatchOptions>;
 /** The same for images with boxes. */
 export type DetectionBatchPlan = Decided<DetectionBatchOptions>;
 
+/** What one of several processes reads of a pass: a part of each batch, or whole batches. */
+export interface Share {
+  readonly rank: number;
+  /** Number of processes. */
+  readonly size: number;
+  readonly of: "images" | "batches";
+}
+
 /** The options of one pass over a split. */
-export type PassPlan = Pick<BatchPlan, "batchSize" | "seed" | "epoch" | "shuffle" | "augment">;
+export interface PassPlan extends Pick<BatchPlan, "batchSize" | "seed" | "epoch" | "shuffle" | "augment"> {
+  /** Default: all of it. */
+  readonly share?: Share | undefined;
+}
 
 /** Native work on the images of a pass; `cancel` stops waiting for images. */
 export type PassWork<Result> = (images: NativeImages, cancel: () => void) => Promise<Result>;
@@ -24,8 +35,20 @@ export interface SplitImages {
   readonly width: number;
   /** Annotations of an image: its class, or its objects by their boxes, some of them also by masks. */
   readonly content: "labels" | "boxes" | "masks";
+  /**
+   * Text that other processes with the same images and annotations have too, and those with others do not. Absent for
+   * images that a program produces.
+   */
+  fingerprint?(): Promise<string>;
   /** Runs native work that reads the images, starting at any batch. */
   pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result>;
   /** Iterates over the images in batches. */
   batches(plan: BatchPlan | DetectionBatchPlan): AsyncGenerator<AnyNativeBatch, void, void>;
+}
+
+/** The plan of a pass for batches of which this process may read its part. */
+export function withShare(plan: BatchPlan | DetectionBatchPlan): PassPlan {
+  const { batchSize, seed, epoch, shuffle, augment, share } = plan;
+  return { batchSize, seed, epoch, shuffle, augment,
+    ...(share === undefined ? {} : { share: { rank: share.rank, size: share.size, of: "images" as const } }) };
 }

@@ -1,16 +1,17 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { asSentence, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import { addon } from "../native.js";
 import type { DataNotice, ImageFolderSource } from "../config/schemas/data.js";
 import type { BrokenImage } from "../config/schemas/fit-event.js";
-import type { StreamPass } from "../config/schemas/stream.js";
 import type { ImageBlock } from "./feed.js";
 import { limitListing, listImageFolder, type FolderListing, type ListingOptions } from "./folder-listing.js";
 import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
 import { isUnread, readImageFile } from "../images/read-image-file.js";
-import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
+import { ownPlaces } from "./own-images.js";
+import { IMAGENET_NORMALIZATION, StreamedImages, type SharedPass } from "./streamed-images.js";
 
 export interface OpenImageFolder {
   readonly classNames: readonly string[];
@@ -37,6 +38,7 @@ export async function openImageFolder(source: ImageFolderSource, options: Listin
     const images = new FolderImages({ split, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({ kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length,
       height: imageSize, width: imageSize, layout: "interleaved", produce: (pass) => images.produce(pass),
+      fingerprint: () => images.fingerprint(),
       normalization: source.normalization ?? IMAGENET_NORMALIZATION });
   };
   return { classNames, broken, notices, train: open("train", limitTrain), test: open("test", limitTest) };
@@ -56,17 +58,25 @@ class FolderImages {
 
   constructor(private readonly options: FolderOptions) {}
 
-  async *produce(pass: StreamPass): AsyncGenerator<ImageBlock, void, void> {
+  /** Of the names and classes: reading all files would take as long as an epoch. */
+  fingerprint(): Promise<string> {
+    const { paths, labels } = this.options.listing;
+    const hash = createHash("sha256");
+    for (const [index, path] of paths.entries()) hash.update(`${labels[index]}\0${path}\0`);
+    return Promise.resolve(hash.digest("hex").slice(0, 16));
+  }
+
+  async *produce(pass: SharedPass): AsyncGenerator<ImageBlock, void, void> {
     const { listing, numWorkers } = this.options;
     const order = await addon().dataOrder(listing.paths.length, pass.seed, pass.epoch, pass.shuffle);
-    const positions = range(pass.firstImage, order.length);
+    const positions = ownPlaces(pass, order.length, pass.firstBatch);
     for await (const block of mapInOrder(positions, numWorkers, (position) => this.#blockAt(position, order, pass))) {
       if (block !== undefined) yield block;
     }
   }
 
   /** The image at a position; a broken one is replaced in a shuffled pass, whose steps are fixed, else skipped. */
-  async #blockAt(position: number, order: Uint32Array, pass: StreamPass): Promise<ImageBlock | undefined> {
+  async #blockAt(position: number, order: Uint32Array, pass: SharedPass): Promise<ImageBlock | undefined> {
     for (let offset = 0; offset < order.length; ++offset) {
       const index = order[(position + offset) % order.length] as number;
       const crop: Crop = pass.augment ? { kind: "random", seed: pass.seed, epoch: pass.epoch, index }
@@ -111,8 +121,4 @@ class FolderImages {
     this.#broken.add(index);
     this.options.broken.push({ split: this.options.split, path, reason });
   }
-}
-
-function* range(first: number, end: number): Generator<number, void, void> {
-  for (let value = first; value < end; ++value) yield value;
 }

@@ -11,6 +11,10 @@ export class StoredImages implements SplitImages {
     ({ size: this.size, height: this.height, width: this.width } = native.describe()[name]);
   }
 
+  fingerprint(): Promise<string> {
+    return this.native.checksum(this.name);
+  }
+
   async pass<Result>(_plan: PassPlan, work: PassWork<Result>): Promise<Result> {
     return work(this.native, () => undefined);
   }

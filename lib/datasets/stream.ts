@@ -5,6 +5,7 @@ import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js
 import { readValues, valueText } from "../config/validation.js";
 import type { ImageBlock } from "./feed.js";
 import { assertNormalized } from "./float-images.js";
+import { ownBlocks } from "./own-images.js";
 import { isLabelList, toNativeLabels } from "./labels.js";
 import { IMAGENET_NORMALIZATION, StreamedImages } from "./streamed-images.js";
 import { untilAborted } from "./until-aborted.js";
@@ -18,9 +19,12 @@ export function openStream(source: StreamSource, split: "train" | "test"): Strea
   return new StreamedImages({
     ...images,
     layout: source.layout === "chw" ? "planes" : "interleaved",
-    produce: (pass) =>
-      produce({ items, size, limited: size < samples, imageValues: 3 * height * width, numClasses, pass,
-        normalization: source.normalization }),
+    produce: ({ share, ...pass }) => {
+      const blocks = produce({ items, size, limited: size < samples, imageValues: 3 * height * width, numClasses, pass,
+        normalization: source.normalization });
+      return share === undefined ? blocks
+        : ownBlocks(blocks, { batchSize: pass.batchSize, share }, size, pass.firstBatch);
+    },
   });
 }
 

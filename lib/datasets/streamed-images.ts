@@ -1,4 +1,4 @@
-import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
+import { withShare, type BatchPlan, type PassPlan, type PassWork, type Share, type SplitImages } from "../api/split-images.js";
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import { ReviewKdError } from "../errors.js";
@@ -20,7 +20,14 @@ export interface StreamedOptions {
   readonly layout: "planes" | "interleaved";
   readonly normalization: Normalization;
   /** Produces the images of a pass, from `firstImage` on. Must end soon after the pass's signal is aborted. */
-  readonly produce: (pass: StreamPass) => AsyncIterable<ImageBlock>;
+  readonly produce: (pass: SharedPass) => AsyncIterable<ImageBlock>;
+  /** See {@link SplitImages.fingerprint}. */
+  readonly fingerprint?: (() => Promise<string>) | undefined;
+}
+
+/** A pass, of which this process may read a part. */
+export interface SharedPass extends StreamPass {
+  readonly share?: Share | undefined;
 }
 
 /** A split whose images JavaScript produces on demand. */
@@ -30,9 +37,11 @@ export class StreamedImages implements SplitImages {
   readonly height: number;
   readonly width: number;
   readonly normalization: Normalization;
+  readonly fingerprint?: () => Promise<string>;
   #disposed = false;
 
   constructor(private readonly options: StreamedOptions) {
+    if (options.fingerprint !== undefined) this.fingerprint = options.fingerprint;
     ({ size: this.size, height: this.height, width: this.width, normalization: this.normalization } = options);
   }
 
@@ -42,9 +51,9 @@ export class StreamedImages implements SplitImages {
   }
 
   async *batches(plan: BatchPlan): AsyncGenerator<AnyNativeBatch, void, void> {
-    await using pass = this.#open(plan);
+    await using pass = this.#open(withShare(plan));
     try {
-      pass.queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch);
+      pass.queue.open(plan.batchSize, plan.dropLast ? plan.batchSize : 1, plan.firstBatch, undefined, plan.share);
       yield* readAll(pass.queue);
     } catch (error) {
       throw pass.errorOf(error);
@@ -59,11 +68,11 @@ export class StreamedImages implements SplitImages {
   #open(plan: PassPlan): QueuePass<ImageBlock> {
     if (this.#disposed)
       throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
-    const { produce, split, ...layout } = this.options;
+    const { produce, split, fingerprint: _, ...layout } = this.options;
     return new QueuePass(addon().newBatchQueue({ ...layout, ahead: BATCHES_AHEAD }), putBlock, (firstBatch, signal) => {
-      const { batchSize, seed, epoch, shuffle, augment } = plan;
+      const { batchSize, seed, epoch, shuffle, augment, share } = plan;
       return produce({ split, epoch, seed, batchSize, firstBatch, firstImage: firstBatch * batchSize, shuffle, augment,
-        signal });
+        signal, share });
     });
   }
 }

@@ -89,6 +89,7 @@ export class FitLoop {
       while (log.progress.epochsDone < this.#epochs) {
         const epoch = log.progress.epochsDone;
         const train = log.progress.trained ?? (yield* this.#train(epoch));
+        await this.session.checkSame();
         // Of an epoch that an earlier process trained, too.
         this.#timeLeft.trainedAt(train.imagesPerSecond);
         yield* log.trained(train);
@@ -180,10 +181,13 @@ export class FitLoop {
   }
 
   #wasInterrupted(error: unknown): boolean {
-    return this.plan.signal?.aborted === true && isReviewKdError(error) && error.code === "ABORTED";
+    // Of several processes, any may have received the signal.
+    const isAsked = this.plan.signal?.aborted === true || this.session.distributed !== undefined;
+    return isAsked && isReviewKdError(error) && error.code === "ABORTED";
   }
 
   async *#interrupted(cause: unknown): AsyncGenerator<FitEvent, never, void> {
+    await this.session.checkSame();
     const { checkpoint, epoch, step } = yield* this.log.interrupted(this.session);
     yield { type: "interrupted", epoch, step, checkpoint };
     const remedy = checkpoint === null

@@ -13,6 +13,7 @@ import { assertPreset, scaledTraining } from "../config/preset-settings.js";
 import { findPreset, type PresetName } from "../config/presets/index.js";
 import { NonNegativeNumber } from "../config/schemas/common.js";
 import { TrainingOptions, type TrainingOptionsInput, withEnd } from "../config/schemas/training.js";
+import { assertProcessGroup, type ProcessGroup } from "../api/process-group.js";
 import { assertTarget, type SessionTarget } from "../api/session.js";
 import { assertObject, parse } from "../config/validation.js";
 import { assertWeights } from "./assert-weights.js";
@@ -51,8 +52,13 @@ export interface FitSettings {
    * true.
    */
   readonly evaluateTeacher?: boolean | undefined;
-  /** Stops within one step and saves. */
+  /** Stops within one step and saves. With several processes, those of the others stop at the same step. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * The processes that train together: `batchSize` is divided among them, the first one writes the run directory, and
+   * all receive the same events. Default: this process trains alone.
+   */
+  readonly distributed?: ProcessGroup | undefined;
   /** The configuration for `config.json` and to compare a resumed run with. Default: derived from these options. */
   readonly config?: unknown;
 }
@@ -60,7 +66,7 @@ export interface FitSettings {
 /** The options of `fit` that are not training options. */
 const SETTING_KEYS: readonly string[] = Object.keys(
   { distiller: 0, model: 0, data: 0, runDirectory: 0, resume: 0, override: 0, forceUnlock: 0, fallbackDirectory: 0,
-    retryDelaysMs: 0, preset: 0, linearScaling: 0, evaluateTeacher: 0, signal: 0, config: 0 } satisfies Record<
+    retryDelaysMs: 0, preset: 0, linearScaling: 0, evaluateTeacher: 0, signal: 0, config: 0, distributed: 0 } satisfies Record<
       keyof FitSettings | "distiller" | "model",
       0
     >,
@@ -88,8 +94,9 @@ export interface FitPlan extends FitSettings {
 export function planFit(options: FitOptions): FitPlan {
   assertObject(options, "fit options");
   const { distiller, model, data, resume, override, forceUnlock, retryDelaysMs = RETRY_DELAYS_MS, preset,
-    linearScaling = false, evaluateTeacher = true, signal, config, runDirectory: run, fallbackDirectory: fallback,
-    ...explicit } = options;
+    linearScaling = false, evaluateTeacher = true, signal, config, distributed, runDirectory: run,
+    fallbackDirectory: fallback, ...explicit } = options;
+  assertProcessGroup(distributed);
   const runDirectory = run === undefined ? undefined : withHome(run, "runDirectory");
   const fallbackDirectory = fallback === undefined ? undefined : withHome(fallback, "fallbackDirectory");
   parse(z.boolean(), evaluateTeacher, "evaluateTeacher");
@@ -112,7 +119,7 @@ export function planFit(options: FitOptions): FitPlan {
   if (distiller !== undefined) assertWeights(distiller);
   const target = distiller === undefined ? { model } : { distiller };
   const plan = { target, model: trained, distiller, data, runDirectory, resume, override, forceUnlock,
-    fallbackDirectory, retryDelaysMs, evaluateTeacher, signal, training,
+    fallbackDirectory, retryDelaysMs, evaluateTeacher, signal, distributed, training,
     length: trainingLength(training, data.train.size), preset, linearScaling } as FitPlan;
   return { ...plan, config: config ?? deriveConfig(plan) };
 }

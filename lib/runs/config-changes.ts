@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { isSettings } from "../config/settings.js";
+import { differences, flattened } from "../config/differences.js";
 import type { Change } from "../config/schemas/fit-event.js";
 import { presetOptions } from "../config/schemas/run-config.js";
 import { StoredDataSource } from "../config/schemas/data.js";
@@ -24,11 +24,12 @@ function resumableKeys({ shape }: z.ZodObject): string[] {
  * `null` is the same as one that a configuration of an earlier version does not have.
  */
 export function configChanges(recorded: unknown, config: unknown): Change[] {
-  const before = settingsOf(recorded);
-  const now = settingsOf(config);
-  return [...new Set([...before.keys(), ...now.keys()])]
-    .filter((key) => JSON.stringify(before.get(key) ?? null) !== JSON.stringify(now.get(key) ?? null))
-    .map((key) => ({ key, was: before.get(key), now: now.get(key) }));
+  return differences(settingsOf(recorded), settingsOf(config));
+}
+
+/** The settings that affect the training result, under dotted keys. */
+export function comparableSettings(config: unknown): Map<string, unknown> {
+  return settingsOf(config);
 }
 
 /** SHA-256 (hexadecimal) of all settings that affect the training result. */
@@ -53,20 +54,9 @@ export function assertSameConfig(recorded: unknown, config: unknown,
 
 function settingsOf(config: unknown): Map<string, unknown> {
   // Round trip through JSON; otherwise a key with the value `undefined` would count as a change.
-  const settings = flatten(JSON.parse(JSON.stringify(config ?? null)));
+  const settings = flattened(JSON.parse(JSON.stringify(config ?? null)));
   for (const key of RESUMABLE_KEYS) settings.delete(key);
   return settings;
-}
-
-/** Leaves of nested objects under dotted keys. Arrays count as leaves, except arrays of objects. */
-function flatten(value: unknown, prefix = ""): Map<string, unknown> {
-  if (Array.isArray(value) && value.some(isSettings)) {
-    return new Map(value.flatMap((inner: unknown, index) => [...flatten(inner, `${prefix}[${index}]`)]));
-  }
-  if (!isSettings(value)) return new Map([[prefix, value]]);
-  return new Map(
-    Object.entries(value).flatMap(([key, inner]) => [...flatten(inner, prefix === "" ? key : `${prefix}.${key}`)]),
-  );
 }
 
 function plain(value: unknown): string {

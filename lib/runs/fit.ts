@@ -6,6 +6,7 @@ import type { FitResult } from "../config/schemas/run-record.js";
 import { StepOptions } from "../config/schemas/training.js";
 import { FitLoop } from "../fit/fit-loop.js";
 import { planFit, type FitOptions } from "../fit/plan.js";
+import { fitTogether } from "./fit-together.js";
 import { RunState } from "./run-state.js";
 
 /**
@@ -18,7 +19,7 @@ import { RunState } from "./run-state.js";
  * @throws `ABORTED` after `signal` was aborted and the state saved; `NON_FINITE_LOSS` (earlier checkpoints are kept);
  * `SAVE_FAILED`:
  * the training finished or stopped, but could not be saved; the network in memory can be saved elsewhere;
- * `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT` (no valid
+ * `PROCESS_LOST`, `PROCESSES_DIFFER` (of several processes); `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT` (no valid
  * checkpoint to resume from), `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
  * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
  *
@@ -31,6 +32,7 @@ import { RunState } from "./run-state.js";
  */
 export async function* fit(options: FitOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const plan = planFit(options);
+  if (plan.distributed !== undefined && plan.distributed.size > 1) return yield* fitTogether(plan, plan.distributed);
   throwIfAborted(plan.signal, "the training");
   using log = await RunState.open(plan);
   using session = await createSession({ ...plan.target, ...optionsOf(StepOptions, plan.training) });

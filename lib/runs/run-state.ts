@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
 import { readText, tryParseJson } from "./directory-files.js";
-import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FinishedEpoch, InterruptedAt, TeacherEvent, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
 import { trainingLength } from "../fit/training-length.js";
@@ -9,7 +9,7 @@ import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { parseResults } from "./results-json.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
-import { createRunDirectory, openRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES, type FoundRun,
+import { runFile, createRunDirectory, openRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES, type FoundRun,
   type RunDirectory } from "./run-directory.js";
 import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
@@ -35,6 +35,15 @@ async function loadCheckpoint(session: AnySession, path: string,
     if (!mayDiffer || !isReviewKdError(error) || error.code !== "STATE_DICT_MISMATCH") throw error;
     return { metadata: await session.loadCheckpoint(path, { otherTeacher: true }), hasOtherTeacher: true };
   }
+}
+
+/** Where a training stands, as several processes exchange it. */
+export interface BegunTraining {
+  /** {@link FitProgress} as JSON. */
+  readonly progress: string;
+  readonly stepsDone: number;
+  readonly resumed: FitEvent | null;
+  readonly isTeacherEvaluated: boolean;
 }
 
 /** The progress of a training, and its files in the run directory, if there is one. */
@@ -63,6 +72,25 @@ export class RunState implements TrainingRecorder, Disposable {
     const open = resume === true ? resumeRunDirectory : openRunDirectory;
     const { run, found } = await open(runDirectory, config, plan);
     return new RunState(plan, run, found);
+  }
+
+  /** The training as another process records it, which writes the files. */
+  static follow(plan: FitPlan): RunState {
+    return new RunState(plan);
+  }
+
+  /** Where the training stands, for the processes that follow this one. */
+  get begun(): BegunTraining {
+    return { progress: JSON.stringify(this.progress), stepsDone: this.stepsDone, resumed: this.resumed ?? null,
+      isTeacherEvaluated: this.isTeacherEvaluated };
+  }
+
+  /** Takes over where the process that records the training stands. */
+  adopt(begun: BegunTraining): void {
+    this.progress = parseResults(begun.progress) as FitProgress;
+    this.stepsDone = begun.stepsDone;
+    this.resumed = begun.resumed ?? undefined;
+    this.isTeacherEvaluated = begun.isTeacherEvaluated;
   }
 
   /** Records the configuration of a new run, or restores the session from the newest valid checkpoint. */
@@ -232,7 +260,8 @@ export class RunState implements TrainingRecorder, Disposable {
         if (!this.#saver.savedIs(this.#position())) throw error;
       }
     }
-    return { epoch: this.progress.epochsDone, step: this.stepsDone, checkpoint: this.#written?.file("last") ?? null };
+    return { epoch: this.progress.epochsDone, step: this.stepsDone,
+      checkpoint: this.#written?.file("last") ?? this.#pathOfFirst("last") };
   }
 
   async *finish(): AsyncGenerator<FitEvent, void, void> {
@@ -266,16 +295,29 @@ export class RunState implements TrainingRecorder, Disposable {
     if (last === null || best === null)
       throw new ReviewKdError("INTERNAL", "missing evaluated epoch at the end of a training.");
     const { length, data } = this.plan;
-    return { epochs: length.epochs, last, best, seconds: elapsedSeconds, runDirectory: this.#written?.path ?? null,
-      classNames: [...data.classNames] };
+    return { epochs: length.epochs, last, best, seconds: elapsedSeconds,
+      runDirectory: this.#written?.path ?? this.plan.runDirectory ?? null, classNames: [...data.classNames] };
   }
 
   explain(error: unknown): unknown {
-    if (!isReviewKdError(error) || error.code !== "NON_FINITE_LOSS") return error;
-    const good = this.#saver?.lastSaved() ?? "No checkpoint was written because there is no run directory.";
-    return new ReviewKdError("NON_FINITE_LOSS", `epoch ${this.progress.epochsDone + 1}: ${error.message} ${good}`, {
-      cause: error,
-    });
+    if (!isReviewKdError(error) || (error.code !== "NON_FINITE_LOSS" && error.code !== "PROCESS_LOST")) return error;
+    return new ReviewKdError(error.code,
+      `epoch ${this.progress.epochsDone + 1}: ${asSentence(error.message)} ${this.#lastSaved()}`, { cause: error });
+  }
+
+  #lastSaved(): string {
+    if (this.#saver !== undefined) return this.#saver.lastSaved();
+    const path = this.#pathOfFirst("last");
+    if (path === null) return "No checkpoint was written because there is no run directory.";
+    const { epochsDone } = this.progress;
+    return epochsDone === 0 ? `Before the end of the first epoch, a checkpoint may be in ${path}.`
+      : `The last good checkpoint is ${path}, after epoch ${epochsDone} or later.`;
+  }
+
+  /** A file that the first of several processes writes. */
+  #pathOfFirst(name: keyof typeof RUN_FILES): string | null {
+    const { runDirectory } = this.plan;
+    return runDirectory === undefined ? null : runFile(runDirectory, name);
   }
 
   [Symbol.dispose](): void {
@@ -339,7 +381,7 @@ async function readOrigin(path: string): Promise<Origin | undefined> {
 
 /** Changes of the environment that may change results bitwise. */
 function environmentChanges(before: Origin | undefined, now: Origin): Change[] {
-  return (["package", "libtorch", "threads", "device"] as const)
+  return (["package", "libtorch", "threads", "device", "processes"] as const)
     .filter((key) => before?.[key] !== now[key])
     .map((key) => ({ key, was: before?.[key], now: now[key] }));
 }

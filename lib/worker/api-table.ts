@@ -169,6 +169,8 @@ const SESSION = {
     evaluateTeacher: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
     gradients: { args: [Options], result: StateDict },
     position: { args: [], result: z.strictObject({ epoch: Count, step: Count, steps: Count, totalSteps: Count }) },
+    share: { args: [], result: Nothing },
+    checkSame: { args: [], result: Nothing },
     setEpoch: { args: [z.unknown()], result: Nothing },
     setLearningRate: { args: [z.unknown()], result: Nothing },
     saveCheckpoint: { args: [Path, Metadata.optional(), KeepAs], result: Nothing, checkpoint: ([path]) => path },

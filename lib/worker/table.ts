@@ -71,7 +71,7 @@ export type RowOf<Method> = Method extends (...args: infer Args) => infer Result
   : never;
 
 /** Members of the API's classes that stay within its own process. */
-export type Internal = "native" | "images" | "origin";
+export type Internal = "native" | "images" | "origin" | "distributed";
 
 /**
  * Methods with a constant result, which is sent like a property, so that they stay synchronous. Each has the option

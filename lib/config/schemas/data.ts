@@ -222,6 +222,10 @@ export const DATA_DIRECTORIES: ReadonlyMap<StoredDataSource["kind"], DataDirecto
   }),
 );
 
+/** This process among several that train together. */
+const BatchShare = z.object({ rank: Count, size: PositiveCount })
+  .refine(({ rank, size }) => rank < size, { error: "a rank below the number of processes", path: ["rank"] });
+
 /** One pass over a split in batches. */
 export const BatchOptions = z.strictObject({
   batchSize: PositiveCount.default(128),
@@ -236,6 +240,11 @@ export const BatchOptions = z.strictObject({
   dropLast: z.boolean().default(false),
   /** Index of the first batch, to resume within an epoch. */
   firstBatch: Count.default(0),
+  /**
+   * The part of each batch that this process reads of several that train together: its rank, and their number. A
+   * {@link ProcessGroup} is one. Default: all images.
+   */
+  share: BatchShare.optional(),
 });
 export type BatchOptions = z.infer<typeof BatchOptions>;
 export type BatchOptionsInput = z.input<typeof BatchOptions>;

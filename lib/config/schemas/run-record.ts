@@ -44,6 +44,8 @@ export const Origin = z.strictObject({
   /** Threads per operation, and the device. */
   threads: PositiveCount,
   device: Device,
+  /** Processes that trained together. */
+  processes: PositiveCount.default(1),
 });
 export type Origin = z.infer<typeof Origin>;
 

@@ -1,5 +1,6 @@
 // One split of images with boxes, as trainings and evaluations read it.
-import type { DetectionBatchPlan, PassPlan, PassWork, SplitImages } from "../../api/split-images.js";
+import { createHash } from "node:crypto";
+import { withShare, type DetectionBatchPlan, type PassPlan, type PassWork, type SplitImages } from "../../api/split-images.js";
 import { ReviewKdError } from "../../errors.js";
 import { addon, type AnyNativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
 import { CocoSource } from "../../detection/coco-source.js";
@@ -8,6 +9,7 @@ import { Pacer } from "../../detection/pacer.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import type { Put } from "../feed.js";
 import { BATCHES_AHEAD, QueuePass } from "../queue-pass.js";
+import { ownPlaces } from "../own-images.js";
 import { readAll } from "../stored-images.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
@@ -64,6 +66,19 @@ export class DetectionImages implements SplitImages {
     [this.height, this.width] = [highest, widest];
   }
 
+  /** Of the images' sizes, and of the classes and boxes of their objects. */
+  async fingerprint(): Promise<string> {
+    const { annotations, images } = this.options;
+    const hash = createHash("sha256").update(JSON.stringify(annotations.categories));
+    const pacer = new Pacer(undefined, "comparing the annotations");
+    for (const index of images) {
+      const { categories, annotatedBoxes } = annotations.of(index);
+      hash.update(Float64Array.from(annotations.sizeOf(index))).update(categories).update(annotatedBoxes);
+      if (pacer.isDue()) await pacer.pause();
+    }
+    return hash.digest("hex").slice(0, 16);
+  }
+
   async pass<Result>(plan: PassPlan, work: PassWork<Result>): Promise<Result> {
     await using pass = await this.#open(plan, putImage);
     return await pass.run(work);
@@ -71,9 +86,10 @@ export class DetectionImages implements SplitImages {
 
   async *batches(plan: DetectionBatchPlan): AsyncGenerator<AnyNativeBatch, void, void> {
     const { batchSize, dropLast, firstBatch, masks = this.content === "masks" } = plan;
-    await using pass = await this.#open(plan, (queue, image) => putImage(queue, { ...image, shortest: 0 }));
+    await using pass = await this.#open(withShare(plan), (queue, image) => putImage(queue, { ...image, shortest: 0 }));
     try {
-      pass.queue.open(batchSize, dropLast ? batchSize : 1, firstBatch, { masks, labels: this.#labels(plan) });
+      pass.queue.open(batchSize, dropLast ? batchSize : 1, firstBatch, { masks, labels: this.#labels(plan) },
+        plan.share);
       yield* readAll(pass.queue);
     } catch (error) {
       throw pass.errorOf(error);
@@ -129,7 +145,7 @@ export class DetectionImages implements SplitImages {
       ...(shuffle ? {} : { groups: [] }) });
     // Also from a later batch on all of them: one that replaces a broken image may come before it.
     const order = batches.flatMap((batch) => [...batch]);
-    const places = range(firstBatch * batchSize, order.length);
+    const places = ownPlaces(plan, order.length, firstBatch);
     const work = (at: number): Promise<PreparedImage | undefined> => this.#prepare(order, at, plan);
     for await (const image of mapInOrder(places, this.options.reader.numWorkers, work))
       if (image !== undefined) yield image;
@@ -151,10 +167,6 @@ export class DetectionImages implements SplitImages {
     throw new ReviewKdError("FILE_CORRUPT",
       `cannot decode any of the ${order.length} images of the data set ${kind}. Replace the broken files.`);
   }
-}
-
-function* range(first: number, end: number): Generator<number, void, void> {
-  for (let value = first; value < end; ++value) yield value;
 }
 
 async function putImage(queue: NativeBatchQueue, image: PreparedImage): Promise<void> {

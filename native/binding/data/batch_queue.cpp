@@ -70,6 +70,10 @@ void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
                    .smallest_batch = integer_of(info[1], "smallestBatch"),
                    .first_batch = integer_of(info[2], "firstBatch")};
     if (!info[3].IsUndefined()) plan.detection = plan_of(options_of(info[3], "objects"));
+    if (!info[4].IsUndefined()) {
+      const Options share = options_of(info[4], "share");
+      plan.share = {share.integer("rank"), share.integer("size")};
+    }
     resource()->queue->open(plan);
   });
 }

@@ -31,7 +31,8 @@ class BatchQueueHandle : public Handle<BatchQueueHandle, QueuedImages> {
   static void define(Napi::Env env);
 
  private:
-  /// (batchSize, smallestBatch, firstBatch, { masks, labels: of each category } for images with boxes)
+  /// (batchSize, smallestBatch, firstBatch, { masks, labels: of each category } for images with boxes, { rank, size } of
+  /// several processes)
   void open(const Napi::CallbackInfo& info);
   Napi::Value first_batch(const Napi::CallbackInfo& info);
   void put(const Napi::CallbackInfo& info);

@@ -3,6 +3,7 @@
 #include "binding/objects/tensor.h"
 #include "binding/support/async.h"
 #include "core/data/sources/registry.h"
+#include "core/io/checksum.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -44,7 +45,8 @@ Napi::Value to_js_batch(Napi::Env env, const std::optional<Batch>& batch) {
 
 void DatasetHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("describe", &DatasetHandle::describe),
-                 InstanceMethod("batches", &DatasetHandle::batches));
+                 InstanceMethod("batches", &DatasetHandle::batches),
+                 InstanceMethod("checksum", &DatasetHandle::checksum));
 }
 
 Napi::Value DatasetHandle::describe(const Napi::CallbackInfo& info) {
@@ -74,6 +76,21 @@ Napi::Value DatasetHandle::batches(const Napi::CallbackInfo& info) {
     const Split& split = split_of(*dataset, string_of(info[0], "split"));
     const BatchPlan plan = BatchPlan::from(options_of(info[1], "options"));
     return BatchReaderHandle::create(info.Env(), std::make_shared<BatchLoader>(dataset, split, plan), 0);
+  });
+}
+
+Napi::Value DatasetHandle::checksum(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [dataset = resource()->data, name = string_of(info[0], "split")] {
+          const Split& split = split_of(*dataset, name);
+          if (split.size() == 0) return std::string("0");
+          const at::Tensor images = split.images.contiguous(), labels = split.labels.contiguous();
+          return std::to_string(crc32(labels.const_data_ptr(), labels.nbytes(),
+                                      crc32(images.const_data_ptr(), images.nbytes())));
+        },
+        [](Napi::Env env, const std::string& sum) -> Napi::Value { return Napi::String::New(env, sum); });
   });
 }
 

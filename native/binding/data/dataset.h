@@ -33,6 +33,7 @@ class DatasetHandle : public Handle<DatasetHandle, const LoadedDataset> {
  private:
   Napi::Value describe(const Napi::CallbackInfo& info);
   Napi::Value batches(const Napi::CallbackInfo& info);
+  Napi::Value checksum(const Napi::CallbackInfo& info);
 };
 
 class BatchReaderHandle : public Handle<BatchReaderHandle, BatchSource> {

@@ -1,0 +1,241 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { hostname } from "node:os";
+import { z } from "zod";
+import { differences, flattened } from "../config/differences.js";
+import { PositiveNumber } from "../config/schemas/common.js";
+import { assertObject, parse, valueText } from "../config/validation.js";
+import { processEnvironment, type ProcessEnvironment } from "../distributed/environment.js";
+import { atCall, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
+import { VERSION } from "../install/version.js";
+import { addon, type NativeMember, type NativeProcessGroup } from "../native.js";
+import { withSignal } from "./abort.js";
+import { CLASS_NAME, NativeObject, receivedText } from "./native-object.js";
+
+/** Options of {@link joinProcessGroup}. */
+export interface JoinOptions {
+  /**
+   * The place of this process among the others. Default: {@link processEnvironment}, the variables of torchrun, SLURM,
+   * OpenMPI, Kubernetes' operators and `reviewkd launch`.
+   */
+  readonly environment?: ProcessEnvironment | undefined;
+  /**
+   * Seconds that a process waits for others: when they meet, and in each operation that takes all of them, so that
+   * after as long a time at most all end if one of them hangs. Default 600.
+   */
+  readonly timeoutSeconds?: number | undefined;
+  /** Stops waiting for the others. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const JoinSettings = z.strictObject({ timeoutSeconds: PositiveNumber.default(600) });
+
+/** A process of a {@link ProcessGroup}. */
+export type ProcessGroupMember = NativeMember;
+
+/** Errors that all processes have, each with the same text. */
+const commonErrors = new WeakSet<object>();
+
+/** Errors of sessions that all processes meet at the same step. */
+const COMMON_CODES: ReadonlySet<ErrorCode> = new Set(["ABORTED", "NON_FINITE_LOSS"]);
+
+/**
+ * The processes that train together, each with a part of every batch. Created by {@link joinProcessGroup}. All of them
+ * call the same functions in the same order; one that ends or hangs makes the others throw `PROCESS_LOST`.
+ */
+export class ProcessGroup extends NativeObject<NativeProcessGroup> {
+  #sessions = 0;
+
+  /** @internal */
+  constructor(
+    native: NativeProcessGroup,
+    /** The index of this process among all, from 0. The first one writes files. */
+    readonly rank: number,
+    /** The number of processes. */
+    readonly size: number,
+    /** The index of this process among those of its machine, from 0. */
+    readonly localRank: number,
+    /** The program that started the processes; `null` for a group of one. */
+    readonly launcher: ProcessEnvironment["launcher"] | null,
+  ) {
+    super(native);
+  }
+
+  /** @internal */
+  override get [CLASS_NAME](): string {
+    return "ProcessGroup";
+  }
+
+  /** All processes, in the order of their ranks. */
+  get members(): ProcessGroupMember[] {
+    return this.native.members();
+  }
+
+  /**
+   * Sends a text to all processes and receives theirs.
+   *
+   * @returns the texts of all processes, in the order of their ranks.
+   * @throws ReviewKdError `PROCESS_LOST`, naming the process.
+   */
+  async exchange(text: string): Promise<string[]> {
+    if (typeof text !== "string")
+      throw new ReviewKdError("INVALID_ARGUMENT", `invalid text: expected a string, received ${valueText(text)}.`);
+    return atCall(this.native.exchange(text));
+  }
+
+  /** Waits until all processes have come here. @throws ReviewKdError `PROCESS_LOST`. */
+  async barrier(): Promise<void> {
+    await this.exchange("");
+  }
+
+  /**
+   * Runs work in the first process alone, and returns its result, a value of JSON, in all of them. If it fails, all
+   * throw the same error.
+   *
+   * @throws ReviewKdError what `work` throws, and `PROCESS_LOST`.
+   */
+  async fromFirst<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.rank > 0) {
+      const [first = "{}"] = await this.exchange("");
+      const answer = JSON.parse(first) as Answer<Result>;
+      if (!("error" in answer)) return answer.result as Result;
+      throw common(new ReviewKdError(answer.error.code, answer.error.message));
+    }
+    try {
+      const result = await work();
+      await this.exchange(JSON.stringify({ result } satisfies Answer<Result>));
+      return result;
+    } catch (error) {
+      if (isReviewKdError(error) && error.code === "PROCESS_LOST") throw error;
+      const code = isReviewKdError(error) ? error.code : "INTERNAL";
+      await this.exchange(JSON.stringify({ error: { code, message: messageOf(error) } } satisfies Answer<Result>));
+      throw common(error);
+    }
+  }
+
+  /**
+   * Compares settings of all processes, values of JSON, with those of the first one.
+   *
+   * @throws ReviewKdError `PROCESSES_DIFFER`, in all of them, with the settings that differ.
+   */
+  async assertSame(settings: unknown, what: string): Promise<void> {
+    const texts = await this.exchange(JSON.stringify(settings ?? null));
+    const all = texts.map((text) => flattened(JSON.parse(text) as unknown));
+    const [first = new Map<string, unknown>()] = all;
+    for (const [rank, other] of all.entries()) {
+      const found = differences(first, other);
+      if (found.length === 0) continue;
+      const list = found.map(({ key, was, now }) =>
+        `  - ${key}: ${shown(was)} in ${this.describe(0)}, ${shown(now)} in ${this.describe(rank)}`
+      );
+      throw common(new ReviewKdError("PROCESSES_DIFFER",
+        `invalid ${what}: expected the same in all processes, received ${found.length} difference${found.length === 1 ? "" : "s"}:\n${list.join("\n")}\nStart all processes with the same command and the same files.`));
+    }
+  }
+
+  /** "rank 1 (node-2, process 4711)". */
+  describe(rank: number): string {
+    const member = this.members[rank];
+    return member === undefined ? `rank ${rank}` : `rank ${rank} (${member.host}, process ${member.processId})`;
+  }
+
+  /**
+   * Tells the others why this process ends, so that their error names the reason instead of a lost connection. Errors
+   * of sessions are told by themselves.
+   */
+  async fail(error: unknown): Promise<void> {
+    const code = isReviewKdError(error) ? error.code : "INTERNAL";
+    if (code !== "PROCESS_LOST") await this.native.sayFarewell(code, messageOf(error));
+  }
+
+  /** Leaves the group: waits for the others a few seconds at most, and closes all connections. */
+  async leave(): Promise<void> {
+    await this.native.leave();
+    this.dispose();
+  }
+
+  /** @internal The same name in all processes, used once. */
+  nextSession(): string {
+    return `session-${this.#sessions++}`;
+  }
+}
+
+type Answer<Result> =
+  | { readonly result: Result }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+function shown(value: unknown): string {
+  return value === undefined ? "nothing" : JSON.stringify(value);
+}
+
+function common<Thrown>(error: Thrown): Thrown {
+  if (typeof error === "object" && error !== null) commonErrors.add(error);
+  return error;
+}
+
+/** Whether all processes of a group have this error, so that the first one alone needs to report it. */
+export function isCommonError(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  return commonErrors.has(error) || (isReviewKdError(error) && COMMON_CODES.has(error.code));
+}
+
+/** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a group or undefined. */
+export function assertProcessGroup(value: unknown): asserts value is ProcessGroup | undefined {
+  if (value === undefined || (value instanceof ProcessGroup && NativeObject.isCreated(value))) return;
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid distributed: expected the result of joinProcessGroup, received ${receivedText(value, "ProcessGroup")}.`);
+}
+
+/**
+ * Meets the other processes that a launcher has started: `torchrun`, `srun`, `mpirun`, one of Kubernetes' training
+ * operators or `reviewkd launch`. Without a launcher, the group has this process alone, so that a program trains in one
+ * process as well as in many.
+ *
+ * @throws ReviewKdError `PROCESS_ENVIRONMENT` (variables), `PORT_IN_USE`, `MASTER_UNREACHABLE`, `PROCESSES_MISSING`,
+ * `PROCESSES_DIFFER` (number of processes, version, or the same rank twice), `PROCESS_LOST`, `ABORTED`.
+ * @example
+ * ```ts
+ * const distributed = await joinProcessGroup();
+ * for await (const event of fit({ model, data, batchSize: 128, runDirectory: "runs/first", resume: "auto", distributed }))
+ *   if (event.type === "epoch" && distributed.rank === 0) console.log(event.epoch, event.test.top1);
+ * await distributed.leave();
+ * ```
+ */
+export async function joinProcessGroup(options: JoinOptions = {}): Promise<ProcessGroup> {
+  return atCall(join(options));
+}
+
+async function join(options: JoinOptions): Promise<ProcessGroup> {
+  assertObject(options, "options of joinProcessGroup");
+  const { environment = processEnvironment(), signal, ...rest } = options;
+  const { timeoutSeconds } = parse(JoinSettings, rest, "options of joinProcessGroup");
+  const { libtorch } = await addon().systemInfo();
+  const self = { host: hostname(), processId: process.pid, version: `reviewkd ${VERSION}, libtorch ${libtorch.version}`,
+    timeoutSeconds };
+  const { rank, size, localRank, localSize } = environment ?? { rank: 0, size: 1, localRank: 0, localSize: 1 };
+  const meeting = environment === undefined ? {} : { master: environment.master,
+    storeIsHosted: environment.storeIsHosted, prefix: environment.prefix, address: await addressOf(environment) };
+  const native = await withSignal({ signal, what: "joining the other processes" },
+    (stop) => addon().joinProcessGroup({ ...self, rank, size, ...meeting }, stop));
+  addon().shareCoresAmong(localSize);
+  return new ProcessGroup(native, rank, size, localRank, environment?.launcher ?? null);
+}
+
+const LOOPBACK = "127.0.0.1";
+
+/** The address of this machine from which the way leads to the master, where others reach it. */
+async function addressOf({ size, localSize, master }: ProcessEnvironment): Promise<string> {
+  if (size === localSize) return LOOPBACK;
+  const socket = createSocket(master.host.includes(":") ? "udp6" : "udp4");
+  try {
+    // Connects no one: it only asks the system for the route.
+    socket.connect(master.port, master.host);
+    await once(socket, "connect");
+    return socket.address().address;
+  } catch {
+    // Joining will say that the master cannot be reached.
+    return LOOPBACK;
+  } finally {
+    socket.close();
+  }
+}
