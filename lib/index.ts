@@ -38,6 +38,8 @@ export { installCudaLibTorch, listLibTorches, removeLibTorch, type InstalledLibT
 export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
 export { processEnvironment, type EnvironmentVariables, type ProcessEnvironment } from "./distributed/environment.js";
+export { launchProcesses, type LaunchEvent, type LaunchOptions, type LaunchResult } from "./distributed/launch.js";
+export { listenForLauncherEnd, stopSeconds as launchStopSeconds } from "./distributed/launched.js";
 export { fit } from "./runs/fit.js";
 export { endProcess } from "./native.js";
 export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";

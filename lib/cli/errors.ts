@@ -10,7 +10,7 @@ export const EXIT = {
   failed: 1,
   /** The command line or a configuration file is wrong, or no command was given. */
   usage: 2,
-  /** Ctrl-C, SIGTERM or a closed terminal stopped it. What can be resumed was saved, unless the signal came twice. */
+  /** Ctrl-C, SIGTERM, SIGUSR1 or a closed terminal stopped it. What can be resumed was saved, unless it came twice. */
   interrupted: 130,
 } as const;
 
@@ -122,6 +122,8 @@ function flagIn(word: string): string {
 
 /** Advice for an unknown flag: a note on it, another flag or an argument; empty if nothing is close. */
 function flagHint(word: string, use: CommandUse): string {
+  if (use.name === "reviewkd launch" && !use.words.includes("--"))
+    return "The command that is launched and its options follow after --.";
   const flag = flagIn(word);
   const name = normalizedName(flag);
   const { note } =

@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { allowEndWithoutTerminal, isHangUpIgnored } from "../index.js";
 import { handleFailedOutput } from "./display/failed-output.js";
+import { endByDefault } from "./interrupt.js";
 import { runCli } from "./run-cli.js";
 
 handleFailedOutput(process);
 allowEndWithoutTerminal();
+endByDefault();
 // Node ends by SIGHUP even if it is started to ignore it.
 if (isHangUpIgnored()) process.on("SIGHUP", () => undefined);
 

@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./commands/doctor.js";
 import { addEvalCommand } from "./commands/eval.js";
 import { addExportCommand } from "./commands/export.js";
 import { addInspectCommand } from "./commands/inspect.js";
+import { addLaunchCommand } from "./commands/launch.js";
 import { addLibtorchCommand } from "./commands/libtorch.js";
 import { addModelsCommand } from "./commands/models.js";
 import { addPredictCommand } from "./commands/predict.js";
@@ -30,6 +31,7 @@ export function buildProgram(): Command {
   addTrainCommand(program);
   addDistillCommand(program);
   addStudyCommand(program);
+  addLaunchCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);
   addDetectCommand(program);

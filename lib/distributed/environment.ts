@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { ReviewKdError } from "../errors.js";
+import { DEFAULT_PORT, DERIVED_PORTS, LARGEST_PORT } from "./ports.js";
 import { firstHost, tasksOnNode } from "./slurm-lists.js";
 
 /** Variables of a process, as in `process.env`. */
@@ -51,16 +52,8 @@ interface Variable {
 
 const LOOPBACK = "127.0.0.1";
 
-/** Below the ports that systems hand out themselves. */
-const DERIVED_PORTS = { first: 20_000, count: 12_000 } as const;
-
 /** Spreads the numbers of consecutive jobs over the ports; a prime that does not divide their count. */
 const JOB_STRIDE = 7919;
-
-/** The port of PyTorch's launchers. */
-const DEFAULT_PORT = 29_500;
-
-const LARGEST_PORT = 65_535;
 
 /**
  * The place of this process among those that train together, by the variables of its launcher. RANK and WORLD_SIZE

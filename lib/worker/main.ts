@@ -72,6 +72,8 @@ function processPort(send: NonNullable<typeof process.send>): Port {
 /** Listens to the signals by which a caller or a system ends this process. */
 function onEndSignal(listener: () => void): NodeJS.Process {
   allowEndWithoutTerminal();
+  // The warning of a scheduler, which Windows does not have.
+  if (process.platform !== "win32") process.on("SIGUSR1", listener);
   // A closed terminal ends all its processes, unless they were started to survive it.
   return process.on("SIGTERM", listener).on("SIGHUP", isHangUpIgnored() ? () => undefined : listener);
 }

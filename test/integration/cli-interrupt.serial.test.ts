@@ -73,12 +73,16 @@ describe("command line: interruption", () => {
     expect(metrics).to.have.length(2);
   });
 
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
-    it(`saves on ${signal} as well`, async () => {
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1"] as const) {
+    it(`saves on ${signal} as well`, async function () {
+      if (signal === "SIGUSR1" && process.platform === "win32") this.skip();
       const run = join(directory.path, signal);
       const running = await startTraining(run, { _: "/usr/bin/node" });
       running.child.kill(signal);
-      expect((await running.finished).code).to.equal(130);
+      const { code, stderr } = await running.finished;
+      expect(code).to.equal(130);
+      // Node's answer to SIGUSR1.
+      expect(stderr).to.not.include("Debugger listening");
       expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
     });
   }
@@ -111,6 +115,17 @@ describe("command line: interruption", () => {
     const run = join(directory.path, "hung-up");
     const running = await startTraining(run, { _: "/usr/bin/node" });
     for (const signal of ["SIGHUP", "SIGHUP", "SIGTERM", "SIGHUP"] as const) running.child.kill(signal);
+    const { code, stdout } = await running.finished;
+    expect(code).to.equal(130);
+    expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");
+    expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+
+  it("saves on the warning of a scheduler, also when its SIGTERM follows meanwhile", async function () {
+    if (process.platform === "win32") this.skip();
+    const run = join(directory.path, "warned");
+    const running = await startTraining(run);
+    for (const signal of ["SIGUSR1", "SIGUSR1", "SIGTERM"] as const) running.child.kill(signal);
     const { code, stdout } = await running.finished;
     expect(code).to.equal(130);
     expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");

@@ -189,9 +189,9 @@ describe("the exit of a caller", function () {
     });
   }
 
-  for (const [how, variable] of [["saves and exits", "/usr/bin/node"], ["continues under nohup",
-    "/usr/bin/nohup"]] as const) {
-    it(`by SIGHUP: ${how}`, async () => {
+  for (const [signal, how, variable] of [["SIGHUP", "saves and exits", "/usr/bin/node"], ["SIGHUP",
+    "continues under nohup", "/usr/bin/nohup"], ["SIGUSR1", "saves and exits", "/usr/bin/node"]] as const) {
+    it(`by ${signal}: ${how}`, async () => {
       const program = fileURLToPath(new URL("programs/worker-caller.mjs", import.meta.url));
       const runDirectory = join(directory, "run");
       const caller = spawn(process.execPath, [program, runDirectory], { stdio: ["ignore", "pipe", "ignore"],
@@ -202,7 +202,7 @@ describe("the exit of a caller", function () {
       });
       while (!/progress\n/.test(output)) await once(caller.stdout, "data");
       const worker = Number(/^worker (\d+)$/m.exec(output)?.[1]);
-      process.kill(worker, "SIGHUP");
+      process.kill(worker, signal);
       if (variable.endsWith("nohup")) {
         const before = output.length;
         while (!/progress\n/.test(output.slice(before))) await once(caller.stdout, "data");

@@ -1,0 +1,121 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { constants } from "node:os";
+
+/** A program that is started several times. */
+export interface ProgramOptions {
+  readonly script: string;
+  readonly execArgv: readonly string[];
+  readonly words: readonly string[];
+  /** Seconds between a request to stop and SIGKILL. */
+  readonly stopSeconds: number;
+  /** The environment of each process, in the order of their ranks. */
+  readonly environments: readonly NodeJS.ProcessEnv[];
+}
+
+/** A process that has ended otherwise than with exit code 0. */
+export interface Failure {
+  /** Its index among those of this machine. */
+  readonly index: number;
+  /** Its exit code, or 128 and the number of the signal that ended it. */
+  readonly exitCode: number;
+  readonly signal: NodeJS.Signals | null;
+  /** Why it could not be started. */
+  readonly error?: Error;
+}
+
+/** Whether processes have groups of their own here, out of the reach of a terminal's Ctrl-C, which is passed on. */
+const HAS_GROUPS = process.platform !== "win32";
+
+/** Processes of one program that live and end together: once one fails, the others are stopped. */
+export class ProcessGroup {
+  readonly #children: readonly ChildProcess[];
+  readonly #living = new Set<ChildProcess>();
+  readonly #failures: Failure[] = [];
+  #killer: NodeJS.Timeout | undefined;
+  #areKilled = false;
+  readonly #onFailure: (failure: Failure) => void;
+  /** The failures, the first one first, when all processes have ended. */
+  readonly finished: Promise<readonly Failure[]>;
+
+  constructor(private readonly program: ProgramOptions, onFailure: (failure: Failure) => void) {
+    this.#onFailure = onFailure;
+    this.#children = program.environments.map((env) => start(program, env));
+    this.finished = Promise.all(this.#children.map((child, index) => this.#ended(child, index))).then(() => {
+      clearTimeout(this.#killer);
+      return this.#failures;
+    });
+  }
+
+  /** Whether processes were killed because they did not end in time. */
+  get areKilled(): boolean {
+    return this.#areKilled;
+  }
+
+  get pids(): number[] {
+    return this.#children.flatMap(({ pid }) => pid ?? []);
+  }
+
+  /** Asks all processes to stop by a signal, and kills them if they do not end in time. */
+  stop(signal: NodeJS.Signals): void {
+    for (const child of this.#living) send(child, signal);
+    this.#killer ??= setTimeout(() => {
+      this.#areKilled = this.#living.size > 0;
+      for (const child of this.#living) kill(child);
+    }, this.program.stopSeconds * 1000);
+  }
+
+  /** Waits until a process has ended. */
+  #ended(child: ChildProcess, index: number): Promise<void> {
+    this.#living.add(child);
+    return new Promise((resolve) => {
+      const end = (failure?: Failure): void => {
+        if (!this.#living.delete(child)) return;
+        // Processes that it has left.
+        if (HAS_GROUPS) kill(child);
+        if (failure !== undefined) this.#fail(failure);
+        resolve();
+      };
+      child.once("error", (error) => {
+        // Also emitted by a process that could not be sent a signal, and lives.
+        if (child.pid === undefined) end({ index, exitCode: 1, signal: null, error });
+      });
+      child.once("exit", (code, signal) => {
+        const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
+        end(exitCode === 0 ? undefined : { index, exitCode, signal });
+      });
+    });
+  }
+
+  #fail(failure: Failure): void {
+    this.#failures.push(failure);
+    if (this.#failures.length > 1 || this.#killer !== undefined) return;
+    this.#onFailure(failure);
+    this.stop("SIGTERM");
+  }
+}
+
+function start({ script, execArgv, words }: ProgramOptions, env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [...execArgv, script, ...words], {
+    // By the channel, processes notice that this one has ended, however it did.
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    detached: HAS_GROUPS,
+    windowsHide: true,
+    env,
+  });
+}
+
+function send(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (HAS_GROUPS) child.kill(signal);
+  // Where a signal would end it without saving, the end of the channel stops it.
+  else if (child.connected) child.disconnect();
+}
+
+/** Ends a process and those that it has started. */
+function kill({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(HAS_GROUPS ? -pid : pid, "SIGKILL");
+  } catch {
+    // All have ended.
+  }
+}
