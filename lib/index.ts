@@ -21,6 +21,8 @@ export { createDistiller, Distiller, listMethods, type AnyDistiller, type Detect
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
 export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
   type TrainEpochOptions } from "./api/session.js";
+export { isCommonError, joinProcessGroup, ProcessGroup, type JoinOptions,
+  type ProcessGroupMember } from "./api/process-group.js";
 export { metricDecimals, metricText, namedValue, primaryMetric, registryTask } from "./api/task.js";
 export { Dataset, DatasetSplit, type AnyBatch, type Batch, type DetectionBatch,
   type ObjectTargets } from "./api/dataset.js";

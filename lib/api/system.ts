@@ -27,6 +27,7 @@ export async function systemInfo(): Promise<SystemInfo> {
     node: process.version,
     platform: getMachineInfo().platform,
     addonPath: addonPath(),
+    processGroupBackends: await addon().processGroupBackends(),
     libtorch,
     cuda,
     threads,

@@ -25,6 +25,13 @@ export interface ErrorReport {
   readonly exitCode: number;
 }
 
+/** An error that another process prints. */
+export class ReportedError extends Error {
+  constructor(readonly error: unknown) {
+    super("another process reports the error");
+  }
+}
+
 /** A command of the program with what may follow it. */
 export interface CommandUse {
   /** With the program's name and those of the commands above it. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { answeredExitCode, describeError, EXIT, type CommandUse } from "./errors.js";
+import { answeredExitCode, describeError, EXIT, ReportedError, type CommandUse } from "./errors.js";
 import { printableLines, wrapList } from "./display/format.js";
 import { buildProgram } from "./program.js";
 
@@ -12,6 +12,7 @@ export async function runCli(words: readonly string[]): Promise<number> {
   } catch (error) {
     const answered = answeredExitCode(error);
     if (answered !== undefined) return answered;
+    if (error instanceof ReportedError) return describeError(error.error).exitCode;
     return report(error, words.includes("--json"), useOf(program, words));
   }
 }

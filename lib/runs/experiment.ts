@@ -5,6 +5,7 @@ import { type NetworkRole, withAdvice } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
+import { isCommonError } from "../api/process-group.js";
 import { fit } from "./fit.js";
 import { runFile } from "./run-directory.js";
 import { locateFiles, withWorkingDirectory } from "./working-directory.js";
@@ -28,7 +29,7 @@ type ConfigOf<Task extends RunConfig["task"]> = Extract<RunConfig, { task: Task 
 /** Options of a run: its directory, how to resume it, and a signal that stops it. */
 export type ExperimentOptions = Pick<FitSettings,
   "runDirectory" | "resume" | "override" | "forceUnlock" | "fallbackDirectory" | "retryDelaysMs" | "evaluateTeacher"
-    | "signal">;
+    | "signal" | "distributed">;
 
 /** Interval of events while data are read. */
 const LOADING_INTERVAL_MS = 100;
@@ -49,6 +50,16 @@ const LOADING_INTERVAL_MS = 100;
 export async function* runExperiment(input: RunConfigInput,
   options: ExperimentOptions = {}): AsyncGenerator<FitEvent, FitResult, void> {
   assertObject(options, "experiment options");
+  try {
+    return yield* run(input, options);
+  } catch (error) {
+    // Others would wait for this process.
+    if (!isCommonError(error)) await options.distributed?.fail(error);
+    throw error;
+  }
+}
+
+async function* run(input: RunConfigInput, options: ExperimentOptions): AsyncGenerator<FitEvent, FitResult, void> {
   const { runDirectory, resume } = options;
   const recordedIn = (resume === true || resume === "auto") && runDirectory !== undefined
     ? runFile(withHome(runDirectory, "runDirectory"), "config") : undefined;

@@ -86,6 +86,7 @@ function addonRows(info: SystemInfo): [string, string][] {
     ["devices", devices.join(", ")],
     ...(cuda.plugin === null ? [] : [["CUDA plugin", pluginText(cuda.plugin)] satisfies [string, string]]),
     ["threads", threadsText(info)],
+    ["several processes", processesText(info.processGroupBackends)],
     ["processor", `${cpu.model}, ${cpu.cores} cores`],
     ["instruction sets", cpu.instructionSets.join(" ")],
     ["kernels in use", cpu.capability === "DEFAULT" ? "DEFAULT (slowest): this processor has no AVX2" : cpu.capability],
@@ -101,6 +102,12 @@ const THREADS_FROM: Readonly<Record<SystemInfo["threadsFrom"], string>> = {
   OMP_NUM_THREADS: "OMP_NUM_THREADS",
   MKL_NUM_THREADS: "MKL_NUM_THREADS",
 };
+
+/** How processes that train together exchange gradients. */
+function processesText(backends: readonly string[]): string {
+  const cuda = backends.includes("nccl") ? "nccl on CUDA" : "no nccl: it needs a GPU and the CUDA plugin";
+  return `${backends.includes("gloo") ? "gloo on the CPU" : "no gloo"}, ${cuda}`;
+}
 
 /** The default number of threads, and what determines it. */
 function threadsText({ threads, threadsFrom }: SystemInfo): string {

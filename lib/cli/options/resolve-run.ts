@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { findPreset, isReviewKdError, isRunDirectory, mergeSettings, parseRunConfig, readRunConfigInput, ReviewKdError,
-  schemas, type Preset, type RunConfig, type Settings } from "../../index.js";
+  schemas, type Preset, type ProcessGroup, type RunConfig, type Settings } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import type { TrainingFlags } from "./training-flags.js";
 
@@ -19,6 +19,15 @@ export async function resolveRun(task: Task, flags: TrainingFlags,
   const merged = isResumed ? mergeSettings({ task }, await recordedSettings(task, directory), ...given) : fresh;
   requireInputs(task, merged);
   return { config: parseRunConfig(merged, what), runDirectory: directory };
+}
+
+/** The same for several processes: of the first one, after comparing what all of them were given. */
+export async function resolveTogether(group: ProcessGroup, task: Task, flags: TrainingFlags,
+  settings: Settings): Promise<{ readonly config: RunConfig; readonly runDirectory: string }> {
+  const { run, resume, override } = flags;
+  const file = flags.config === undefined ? {} : await readRunConfigInput(flags.config);
+  await group.assertSame({ task, settings, file, preset: flags.preset, run, resume, override }, "command line");
+  return group.fromFirst(() => resolveRun(task, flags, settings));
 }
 
 function defaultDirectory(task: Task, settings: Settings, what: string): string {

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
+import { usageError } from "../errors.js";
 import { mergeSettings, schemas, type Settings } from "../../index.js";
 import { addValue } from "./add-value.js";
 import { omitEmpty } from "./omit-undefined.js";
 import { addSchemaFlags, schemaSettings, type FlagRow } from "./schema-flags.js";
-import { DATA_SPECS, dataSpec, path, positiveCountOrNone, resumeMode, text, type DataSpec } from "./values.js";
+import { DATA_SPECS, dataSpec, path, positiveCount, positiveCountOrNone, positiveNumber, resumeMode, text,
+  type DataSpec } from "./values.js";
 import { LOAD_ROWS } from "./weights-flags.js";
 
 /** The options of {@link addTrainingFlags} that name no setting, and those of its tables. */
@@ -16,6 +18,8 @@ export interface TrainingFlags extends Readonly<Record<string, unknown>> {
   readonly override?: true;
   readonly forceUnlock?: true;
   readonly fallbackDirectory?: string;
+  readonly batchSizePerProcess?: number;
+  readonly processTimeout?: number;
 }
 
 /** Of data that are read from image files, and from those of data sets. */
@@ -186,14 +190,45 @@ export function addTrainingFlags(command: Command): Command {
   addSavingFlags(command);
   addValue(command, "--fallback-directory <dir>",
     "a new run directory to save in at the end if the first is not writable", path);
+  addProcessFlags(command);
+  command.optionsGroup("Run:");
   addPreset(command, "settings of a published run; config file and flags override them");
   addValue(command, "--config <file>", "settings from a YAML or JSON file; flags override them", path);
   return command;
 }
 
+/** For commands that train in several processes. */
+function addProcessFlags(command: Command): void {
+  command.optionsGroup("Several processes (torchrun, srun, `reviewkd launch`):");
+  addValue(command, "--batch-size-per-process <n>",
+    "images of a step in each process, instead of --batch-size, which is divided among them", positiveCount);
+  addSchemaFlags(command, schemas.TrainConfig, PROCESSES);
+  addValue(command, "--process-timeout <s>",
+    "seconds that a process waits for the others before it gives up (default: 600)", positiveNumber);
+}
+
+const PROCESSES: readonly FlagRow[] = [
+  { path: "training.syncBatchNorm", flag: "--sync-batch-norm",
+    help: "batch normalizations take statistics over the images of all processes" },
+];
+
+/** The settings with the batch size of all processes, if the flags have that of each one. */
+export function withProcessBatches({ batchSizePerProcess: own }: TrainingFlags, settings: Settings,
+  processes: number): Settings {
+  if (own === undefined) return settings;
+  const { training } = settings as { training?: Settings };
+  if (training?.["batchSize"] !== undefined) {
+    throw usageError("either --batch-size or --batch-size-per-process", "a training",
+      `--batch-size ${JSON.stringify(training["batchSize"])} --batch-size-per-process ${own}`);
+  }
+  return mergeSettings(settings, { training: { batchSize: own * processes } });
+}
+
 /** The flags that the user passed, in the shape of a run configuration. */
 export function trainingSettings(flags: TrainingFlags): Settings {
-  const { training } = schemaSettings(flags, [...TRAINING, ...MACHINE, ...SAVING]) as { training?: Settings };
+  const { training } = schemaSettings(flags, [...TRAINING, ...MACHINE, ...SAVING, ...PROCESSES]) as {
+    training?: Settings;
+  };
   const schedule = training?.["schedule"] as Settings | undefined;
   // Milestones and their factor belong to one kind of schedule.
   const isMultiStep = schedule !== undefined && schedule["kind"] === undefined &&

@@ -120,9 +120,10 @@ export const ConditionResult = z.strictObject({
 export type ConditionResult = z.infer<typeof ConditionResult>;
 
 /** Versions and hardware, without paths because results are shared. */
-export const StudySystem = SystemInfo.omit({ addonPath: true, threadsFrom: true, processors: true }).extend({
-  libtorch: SystemInfo.shape.libtorch.omit({ path: true }),
-});
+export const StudySystem = SystemInfo.omit({ addonPath: true, processGroupBackends: true, threadsFrom: true,
+  processors: true }).extend({
+    libtorch: SystemInfo.shape.libtorch.omit({ path: true }),
+  });
 export type StudySystem = z.infer<typeof StudySystem>;
 
 /** The content of `results.json` and result of `runStudy`. */

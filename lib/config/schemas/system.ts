@@ -58,6 +58,8 @@ export const SystemInfo = z.strictObject({
   node: z.string(),
   platform: z.string(),
   addonPath: z.string(),
+  /** Backends of libtorch's c10d by which processes train together: "gloo" on the CPU, "nccl" on CUDA. */
+  processGroupBackends: z.array(z.string()),
   libtorch: z.strictObject({ version: z.string(), path: z.string(), cudaBuild: z.boolean() }),
   cuda: z.strictObject({ available: z.boolean(), devices: z.array(z.string()), reason: z.string().nullable(),
     plugin: CudaPlugin.nullable() }),

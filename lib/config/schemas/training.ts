@@ -98,6 +98,12 @@ export const StepOptions = z.strictObject({
   teacherThreads: Count.max(MOST_THREADS).nullable().default(null).meta(RESUMABLE),
   /** Compute by fused operations; `false`: by the plain PyTorch form of each, slower and equal within rounding. */
   fused: z.boolean().default(true),
+  /**
+   * With several processes: batch normalizations take statistics over the images of all of them, in the forward and the
+   * backward pass, as one process at the whole batch does; otherwise each over its own, as published codes do, and the
+   * running statistics are averaged. Default: false.
+   */
+  syncBatchNorm: z.boolean().optional(),
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional().meta(RESUMABLE),
 });

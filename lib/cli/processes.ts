@@ -1,0 +1,39 @@
+import { isCommonError, isReviewKdError, joinProcessGroup, processEnvironment, ReviewKdError,
+  type ProcessGroup } from "../index.js";
+import { ReportedError } from "./errors.js";
+import type { Output } from "./display/output.js";
+import { omitUndefined } from "./options/omit-undefined.js";
+
+/**
+ * Runs a command's work with the other processes that a launcher has started; without a launcher, alone.
+ *
+ * An error that all of them have is printed by the first one. Who was asked to stop says nothing of others that it
+ * lost meanwhile.
+ */
+export async function withProcesses(
+  { timeoutSeconds, signal }: { readonly timeoutSeconds: number | undefined; readonly signal: AbortSignal },
+  work: (group: ProcessGroup | undefined) => Promise<void>,
+): Promise<void> {
+  if (processEnvironment() === undefined) return work(undefined);
+  const group = await joinProcessGroup({ signal, ...omitUndefined({ timeoutSeconds }) });
+  try {
+    await work(group);
+  } catch (error) {
+    if (isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
+    await group.fail(error);
+    if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
+      throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
+    }
+    throw error;
+  } finally {
+    await group.leave();
+  }
+}
+
+/** The output of a process that is not the first one: notices alone, which say whose they are. */
+export function outputOf(group: ProcessGroup | undefined, output: Output): Output {
+  if (group === undefined || group.rank === 0) return output;
+  return { json: output.json, interactive: false, line() {}, event() {}, notice: (text) => {
+    output.notice(`[rank ${group.rank}] ${text}`);
+  } };
+}
