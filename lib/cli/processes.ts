@@ -34,6 +34,6 @@ export async function withProcesses(
 export function outputOf(group: ProcessGroup | undefined, output: Output): Output {
   if (group === undefined || group.rank === 0) return output;
   return { json: output.json, interactive: false, line() {}, event() {}, notice: (text) => {
-    output.notice(`[rank ${group.rank}] ${text}`);
+    output.notice(`[rank ${group.rank}] ${text.trimStart()}`);
   } };
 }

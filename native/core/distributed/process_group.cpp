@@ -35,8 +35,10 @@ using Store = c10::intrusive_ptr<c10d::Store>;
 
 /// Between two looks at the store.
 constexpr milliseconds kLook{50};
-/// How long those who are still there have to say so after one was lost.
-constexpr double kRollCallSeconds = 3;
+/// How long those who are still there have to say so after one was lost: connections that close are noticed at once,
+/// timeouts are not the same for all.
+constexpr double kRollCallSeconds = 1.5;
+constexpr double kRollCallAfterTimeoutSeconds = 4;
 /// How long the process with the store stays for the others when it leaves.
 constexpr double kLeaveSeconds = 5;
 /// Of one attempt to reach the store.
@@ -60,6 +62,19 @@ Member member_of(const std::string& text) {
   std::getline(lines, member.version);
   std::getline(lines, member.host);
   return member;
+}
+
+/// What c10d or Gloo says, without the place in its sources and its advice.
+std::string sentence_of(const std::string& reason) {
+  std::string sentence = reason.substr(0, reason.find('\n'));
+  if (sentence.starts_with('[')) sentence = sentence.substr(std::min(sentence.find("] ") + 2, sentence.size()));
+  sentence = sentence.substr(0, sentence.find(". This is typically"));
+  while (sentence.ends_with('.')) sentence.pop_back();
+  return sentence;
+}
+
+bool is_timeout(const std::string& reason) {
+  return reason.find("imed out") != std::string::npos || reason.find("imeout") != std::string::npos;
 }
 
 /// What the store says of itself goes into our errors; c10d would also write each attempt to the terminal.
@@ -108,7 +123,7 @@ Store open_store(const JoinOptions& options, const std::atomic<bool>& stop) {
     waited += watch.lap();
   } while (waited < options.timeout_seconds);
   fail(ErrorCode::kMasterUnreachable, "cannot reach ", place_of(options), ", at which the processes meet, within ",
-       options.timeout_seconds, " s: ", reason.substr(0, reason.find('\n')),
+       options.timeout_seconds, " s: ", sentence_of(reason),
        ". Check MASTER_ADDR and MASTER_PORT, whether the process of rank 0 runs, and firewalls.");
 }
 
@@ -171,8 +186,9 @@ std::vector<Member> meet(const JoinOptions& options, const Store& store, const s
        "; none came with rank ", list_of(absent), ". Start these as well, or start all with a smaller WORLD_SIZE.");
 }
 
-/// The process with the store stays a moment, so that the others read why it goes.
-void linger(const JoinOptions& options, const Store& store, double seconds) {
+/// The process with the store stays a moment, so that the others read why it goes. sign: the key of those for whom it
+/// waits.
+void linger(const JoinOptions& options, const Store& store, const char* sign, double seconds) {
   try {
     store->set(key("left", options.self.rank), "1");
     if (options.self.rank != 0 || options.store_is_hosted) return;
@@ -180,7 +196,7 @@ void linger(const JoinOptions& options, const Store& store, double seconds) {
     for (double waited = 0; waited < seconds; waited += watch.lap()) {
       bool all_left = true;
       for (int64_t rank = 1; all_left && rank < options.self.size; ++rank)
-        all_left = !store->check({key("hello", rank)}) || store->check({key("left", rank)});
+        all_left = !store->check({key(sign, rank)}) || store->check({key("left", rank)});
       if (all_left) return;
       std::this_thread::sleep_for(kLook);
     }
@@ -257,7 +273,7 @@ std::shared_ptr<ProcessGroup> ProcessGroup::join(const JoinOptions& options, con
   try {
     members = meet(options, store, stop);
   } catch (const Error&) {
-    linger(options, store, kAttemptSeconds);
+    linger(options, store, "hello", kAttemptSeconds);
     throw;
   } catch (const std::exception& error) {
     fail(ErrorCode::kProcessLost, "lost the process at ", place_of(options), " while all met: ", error.what(),
@@ -271,6 +287,7 @@ std::shared_ptr<ProcessGroup> ProcessGroup::join(const JoinOptions& options, con
 std::vector<std::string> ProcessGroup::exchange(const std::string& text) {
   const std::lock_guard lock(exchange_mutex_);
   return together([&] {
+    if (!texts_) fail(ErrorCode::kProcessLost, "this process has left the others. Join them again.");
     at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);
     std::copy(text.begin(), text.end(), bytes.data_ptr<uint8_t>());
     std::vector<std::string> texts;
@@ -307,6 +324,9 @@ void ProcessGroup::say_farewell(const Farewell& farewell) {
   } catch (const std::exception&) {
     // The store is gone; the others will find out that this process is, too.
   }
+  // Who waits for a text of this process learns of it.
+  const std::unique_lock exchange(exchange_mutex_, std::try_to_lock);
+  if (exchange) texts_.reset();
 }
 
 void ProcessGroup::throw_lost(const std::string& reason) {
@@ -316,22 +336,21 @@ void ProcessGroup::throw_lost(const std::string& reason) {
 }
 
 Error ProcessGroup::find_lost(const std::string& reason) {
-  const std::string because = reason.substr(0, reason.find('\n'));
+  const std::string because = sentence_of(reason);
+  const double patience = is_timeout(reason) ? kRollCallAfterTimeoutSeconds : kRollCallSeconds;
   if (!meeting_) return {ErrorCode::kInternal, because};
   const Store& store = meeting_->store;
   std::vector<int64_t> silent;
   try {
-    store->setTimeout(milliseconds_of(kRollCallSeconds));
+    store->setTimeout(milliseconds_of(kRollCallAfterTimeoutSeconds));
     store->set(key("here", rank()), "1");
     std::set<int64_t> waiting;
     for (int64_t rank = 0; rank < size(); ++rank) waiting.insert(rank);
     Stopwatch watch;
-    for (double waited = 0; !waiting.empty() && waited < kRollCallSeconds; waited += watch.lap()) {
+    for (double waited = 0; !waiting.empty() && waited < patience; waited += watch.lap()) {
       for (auto rank = waiting.begin(); rank != waiting.end();) {
         if (const auto farewell = farewell_of(store, *rank)) {
           const std::string who = members_[static_cast<size_t>(*rank)].description();
-          if (farewell->code == to_string(ErrorCode::kAborted))
-            return {ErrorCode::kAborted, who + " was stopped: " + farewell->message};
           return {ErrorCode::kProcessLost,
                   who + " ended with " + farewell->code + ": " + farewell->message};
         }
@@ -351,15 +370,16 @@ Error ProcessGroup::find_lost(const std::string& reason) {
   }
   const std::string who = members_[static_cast<size_t>(silent.front())].description();
   const std::string others = silent.size() > 1 ? " and rank " + list_of({silent.begin() + 1, silent.end()}) : "";
+  const std::string how = is_timeout(reason) ? "it hangs or cannot be reached" : "it ended without an error of its own";
   return {ErrorCode::kProcessLost,
-          "lost " + who + others + ": ended without an error of its own, or no answer within " +
-              std::to_string(static_cast<int64_t>(options_.timeout_seconds)) + " s (" + because +
-              "). See its output and the machine's log, for example for a lack of memory, and start all again."};
+          "lost " + who + others + ": " + how + " (" + because +
+              "). See its output and its machine's log, for example for a lack of memory, and start all again."};
 }
 
 void ProcessGroup::leave() {
   texts_.reset();
-  if (meeting_) linger(options_, meeting_->store, kLeaveSeconds);
+  // Of those who were lost with it, the ones that are still there.
+  if (meeting_) linger(options_, meeting_->store, lost_ ? "here" : "hello", kLeaveSeconds);
   meeting_.reset();
 }
 

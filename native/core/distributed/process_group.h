@@ -81,7 +81,7 @@ class ProcessGroup {
   /// same name, which is used once.
   std::unique_ptr<Communicator> open(const std::string& name, int64_t count, c10::DeviceType device);
 
-  /// Leaves an error for the others, which lose this process now. The first one counts.
+  /// Leaves an error for the others, which lose this process now: it exchanges no more texts. The first one counts.
   void say_farewell(const Farewell& farewell);
 
   /// Runs an operation with the others. If it fails, finds out which process was lost, and throws its farewell under
