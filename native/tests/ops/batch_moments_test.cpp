@@ -60,7 +60,7 @@ TEST(NormalizationGradient, AddsUpTheSumsOfImages) {
   *sums.product(0) = 2;
   *sums.product(1) = 6;
   const float inverse = 0.5f;
-  const ops::NormalizationGradient gradient(sums, &inverse, at::tensor({3.0f}), 4);
+  const ops::NormalizationGradient gradient(sums, &inverse, at::tensor({3.0f}), {.count = 8});
   EXPECT_FLOAT_EQ(gradient.beta_gradient().item<float>(), 4);
   EXPECT_FLOAT_EQ(gradient.gamma_gradient().item<float>(), 8 * 0.5f);
   EXPECT_FLOAT_EQ(gradient.a[0], 1.5f);

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/distillation/methods/maps.h"
 #include "core/distillation/methods/registry.h"
+#include "core/ops/conv_norm/synced/statistics_exchange.h"
 
 namespace reviewkd {
 
@@ -62,7 +63,8 @@ AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int
 }
 
 void check_fusions(const Matching& matching, const BatchSpec& batch) {
-  if (batch.images > 1) return;
+  // The normalizations themselves count the values of all processes.
+  if (batch.images > 1 || ops::statistics_exchange() != nullptr) return;
   for (const auto& stage : matching.stages) {
     for (const auto& map : {batch.student.at(stage.student.index), batch.teacher.at(stage.teacher.index)}) {
       if (map.height * map.width > 1) continue;

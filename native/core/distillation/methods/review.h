@@ -37,7 +37,8 @@ TORCH_MODULE(Review);
 /// without.
 AbfOptions fusion_of(const Matching& matching, const ReviewOptions& options, int64_t j, bool with_output);
 
-/// Throws BATCH_TOO_SMALL if a fusion of (c) or (d) would normalize over a single value.
+/// Throws BATCH_TOO_SMALL if a fusion of (c) or (d) would normalize over a single value; not in an
+/// ops::StatisticsScope, as the images of other processes are unknown here.
 void check_fusions(const Matching& matching, const BatchSpec& batch);
 
 }  // namespace reviewkd

@@ -61,6 +61,7 @@ MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(o
   int64_t in_channels = scaled(kMobileNetV2Stem, options.width);
   conv1 =
       register_module("conv1", nn::Sequential(conv3x3(3, in_channels, 2), batch_norm(in_channels), relu_in_place()));
+  stem_ = ConvNormChain(conv1);
   for (const auto& group : kMobileNetV2Groups) {
     const int64_t out_channels = scaled(group.channels, options.width);
     nn::ModuleList list;
@@ -78,17 +79,18 @@ MobileNetV2Impl::MobileNetV2Impl(const MobileNetV2Options& options) : options_(o
   register_module("blocks", blocks);
   const int64_t last = last_channels(options.width);
   conv2 = register_module("conv2", nn::Sequential(conv1x1(in_channels, last), batch_norm(last), relu_in_place()));
+  last_ = ConvNormChain(conv2);
   classifier = register_module("classifier", nn::Sequential(linear(last, options.num_classes)));
 }
 
 BackboneOutput MobileNetV2Impl::forward(const at::Tensor& images) {
   BackboneOutput output;
-  at::Tensor x = conv1->forward(images);                                     // [N, C0, H / 2, W / 2]
+  at::Tensor x = stem_(images);                                              // [N, C0, H / 2, W / 2]
   for (size_t i = 0; i < kMobileNetV2Groups.size(); ++i) {
     for (const auto& block : *blocks[i]->as<nn::ModuleListImpl>()) x = block->as<InvertedResidualImpl>()->forward(x);
     if (kMobileNetV2Groups[i].ends_stage) output.features.push_back({x, x});  // [N, Ci, H / 2 … H / 16, W / 2 … W / 16]
   }
-  x = conv2->forward(x);  // [N, last, H / 16, W / 16]
+  x = last_(x);  // [N, last, H / 16, W / 16]
   const at::Tensor pooled = at::adaptive_avg_pool2d(x, {1, 1});  // [N, last, 1, 1]
   output.features.push_back({pooled, pooled});
   output.logits = classifier->forward(pooled.flatten(1));  // [N, classes]

@@ -60,6 +60,7 @@ class MobileNetV2Impl : public BackboneImpl {
  private:
   MobileNetV2Options options_;
   torch::nn::Sequential conv1{nullptr}, conv2{nullptr};
+  ConvNormChain stem_, last_;    // the layers of conv1 and conv2
   torch::nn::ModuleList blocks;  // of ModuleLists of InvertedResiduals
   torch::nn::Sequential classifier{nullptr};
 };

@@ -4,10 +4,19 @@
 
 #include <cmath>
 
+#include "core/base/error.h"
+
 namespace reviewkd::ops {
 namespace {
 
 at::Tensor tensor_of(const std::vector<float>& values) { return at::tensor(values, at::kFloat); }
+
+void check_values(int64_t values) {
+  if (values != 1) return;
+  fail(ErrorCode::kBatchTooSmall,
+       "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a "
+       "single value is undefined; use more or larger images.");
+}
 
 }  // namespace
 
@@ -33,6 +42,43 @@ BatchMoments combined(ImageMoments& images, int64_t pixels) {
   return result;
 }
 
+BatchMoments moments_of_processes(const BatchMoments& own, StatisticsExchange* exchange) {
+  if (exchange == nullptr) return own;
+  const size_t channels = own.mean.size();
+  std::vector<double> values = {static_cast<double>(own.count)};
+  values.insert(values.end(), own.mean.begin(), own.mean.end());
+  values.insert(values.end(), own.variance.begin(), own.variance.end());
+  const at::Tensor rows = rows_of_processes(values, *exchange);
+  // Calls body(values per channel, means, variances) for each process.
+  const auto each_process = [&](const auto& body) {
+    for (int64_t process = 0; process < rows.size(0); ++process) {
+      const double* row = rows.const_data_ptr<double>() + process * rows.size(1);
+      body(row[0], row + 1, row + 1 + channels);
+    }
+  };
+  double count = 0.0;
+  BatchMoments all{0, std::vector<double>(channels, 0.0), std::vector<double>(channels, 0.0), exchange};
+  each_process([&](double share, const double* mean, const double*) {
+    count += share;
+    for (size_t c = 0; c < channels; ++c) all.mean[c] += share * mean[c];
+  });
+  all.count = static_cast<int64_t>(count);
+  check_values(all.count);
+  for (double& mean : all.mean) mean /= count;
+  each_process([&](double share, const double* mean, const double* variance) {
+    for (size_t c = 0; c < channels; ++c) {
+      const double distance = mean[c] - all.mean[c];
+      all.variance[c] += share * (variance[c] + distance * distance);
+    }
+  });
+  for (double& variance : all.variance) variance /= count;
+  return all;
+}
+
+void require_several_values(int64_t values) {
+  if (statistics_exchange() == nullptr) check_values(values);
+}
+
 BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const at::Tensor& gamma,
                                              const at::Tensor& beta, double epsilon) {
   const auto channels = static_cast<int64_t>(moments.mean.size());
@@ -49,23 +95,26 @@ BatchNormCoefficients::BatchNormCoefficients(const BatchMoments& moments, const 
 }
 
 NormalizationGradient::NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma,
-                                             int64_t pixels) {
-  const double count = static_cast<double>(sums.images * pixels);
-  for (int64_t c = 0; c < sums.channels; ++c) {
-    double sum = 0.0;
-    double product = 0.0;
+                                             const NormalizedBatch& batch) {
+  const auto channels = static_cast<size_t>(sums.channels);
+  std::vector<double> own(2 * channels, 0.0);  // Σ g, then Σ g · (x - mean)
+  for (size_t c = 0; c < channels; ++c) {
     for (int64_t n = 0; n < sums.images; ++n) {
-      sum += sums.sum(n)[c];
-      product += sums.product(n)[c];
+      own[c] += sums.sum(n)[c];
+      own[channels + c] += sums.product(n)[c];
     }
+  }
+  const std::vector<double> all = sum_of_processes(own, batch.exchange);
+  const auto count = static_cast<double>(batch.count);
+  for (size_t c = 0; c < channels; ++c) {
     const double one_over_deviation = inverse[c];
     const double factor = gamma.const_data_ptr<float>()[c] * one_over_deviation;
-    const double slope = -factor * one_over_deviation * one_over_deviation * product / count;
+    const double slope = -factor * one_over_deviation * one_over_deviation * all[channels + c] / count;
     a.push_back(static_cast<float>(factor));
     b.push_back(static_cast<float>(slope));
-    k.push_back(static_cast<float>(-factor * sum / count));
-    gamma_sums.push_back(static_cast<float>(product * one_over_deviation));
-    beta_sums.push_back(static_cast<float>(sum));
+    k.push_back(static_cast<float>(-factor * all[c] / count));
+    gamma_sums.push_back(static_cast<float>(own[channels + c] * one_over_deviation));
+    beta_sums.push_back(static_cast<float>(own[c]));
   }
 }
 

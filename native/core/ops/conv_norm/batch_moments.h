@@ -6,6 +6,8 @@
 
 #include <vector>
 
+#include "core/ops/conv_norm/synced/statistics_exchange.h"
+
 namespace reviewkd::ops {
 
 /// Mean and sum of squared deviations, [N, C] each.
@@ -26,10 +28,19 @@ class ImageMoments {
 struct BatchMoments {
   int64_t count;  // number of values per channel
   std::vector<double> mean, variance;  // [C]; the variance is divided by `count`
+  StatisticsExchange* exchange = nullptr;  // if the values are those of several processes
 };
 
 /// Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
 BatchMoments combined(ImageMoments& images, int64_t pixels);
+
+/// Those of all processes, by the same formulae; the own ones without an exchange. Throws BATCH_TOO_SMALL if all
+/// processes together have a single value per channel.
+BatchMoments moments_of_processes(const BatchMoments& own, StatisticsExchange* exchange);
+
+/// Requires more than one value per channel, as torch::nn::functional::batch_norm does and at::batch_norm does not. In
+/// a StatisticsScope the values of all processes count, which `moments_of_processes` checks. Throws BATCH_TOO_SMALL.
+void require_several_values(int64_t values);
 
 /// scale · x + shift = gamma · (x - mean) / sqrt(variance + epsilon) + beta.
 class BatchNormCoefficients {
@@ -69,9 +80,10 @@ class ImageSums {
   std::vector<float> values_;
 };
 
-/// The gradient of the normalization's input is a · g + b · (x - mean) + k; [C] each.
+/// The gradient of the normalization's input is a · g + b · (x - mean) + k; [C] each. The gradients of gamma and beta are
+/// those of this process's images.
 struct NormalizationGradient {
-  NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, int64_t pixels);
+  NormalizationGradient(ImageSums& sums, const float* inverse, const at::Tensor& gamma, const NormalizedBatch& batch);
 
   at::Tensor gamma_gradient() const;
   at::Tensor beta_gradient() const;

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/affine_convolution.h"
 #include "core/ops/conv_norm/convolution_gradients.h"
@@ -104,7 +105,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     };
     parallel_for_groups(convolution, count, convolution.most_shares(), work);
     if (shares_of(convolution, count, convolution.most_shares()) > 1) add_moments(pass, raws, part_moments);
-    const BatchMoments moments = combined(part_moments, pass.part_pixels());
+    const BatchMoments moments =
+        moments_of_processes(combined(part_moments, pass.part_pixels()), statistics_exchange());
     update_running_stats(parameters, moments);
     const BatchNormCoefficients coefficients(moments, gamma, beta, parameters.epsilon);
     at::Tensor result;
@@ -119,6 +121,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     SavedActivation(input, input.is_same(x) ? map.recomputation() : std::nullopt)
         .save(context, {weight, gamma, raw, coefficients.values(),
                         Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    NormalizedBatch{moments.count, moments.exchange}.save(context);
     context->saved_data["stride"] = parameters.stride;
     context->saved_data["padding"] = parameters.padding;
     context->saved_data["relu"] = relu;
@@ -150,7 +153,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(ConvNormFunction) {
     const NormalizedImages maps({input.sizes()[0], shape.out_pixels(), shape.out_channels, map_kernels(type)->channels},
                                 raw, gradient, coefficients, activation);
     const NormalizationGradient factors =
-        reduce_gradient(maps, gamma, NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
+        reduce_gradient(maps, gamma, NormalizedBatch::restored(context),
+                        NhwcView(has_residual && activation.relu ? masked : at::Tensor()));
 
     const bool needs_input = context->needs_input_grad(0);
     const at::Tensor second_gradient =
@@ -248,7 +252,9 @@ WithShortcut run(const LazyTensor& map, const ConvNormParameters& parameters, Fo
       parameters, *convolution, relu, type, forks, map, &recomputation);
   const LazyTensor layer =
       recomputation ? LazyTensor::deferred(results[0], std::move(*recomputation)) : LazyTensor(results[0]);
-  return {differentiates ? layer : LazyTensor(layer.values()), forks ? results[1] : x};
+  // A kernel backend, which the host emulation is for the CPU as well, reads maps and not their placeholders.
+  const bool defers = differentiates && kernel_backend_for(variable) == nullptr;
+  return {defers ? layer : LazyTensor(layer.values()), forks ? results[1] : x};
 }
 
 }  // namespace

@@ -145,7 +145,8 @@ std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const Con
   const at::ScalarType type = computing_type(x);
   const at::Tensor& weight = parameters.weight;
   const bool folds = !parameters.training && !at::GradMode::is_enabled();
-  if (!accelerates(type, weight.size(0)) || weight.scalar_type() != at::kFloat || !(folds || parameters.training))
+  if (!accelerates(type, weight.size(0)) || weight.scalar_type() != at::kFloat || !(folds || parameters.training) ||
+      exchange_of(parameters) != nullptr)
     return std::nullopt;
   if (folds) return folded_conv_norm(x, parameters, folded, residual, outputs, type);
   const variable_list results =

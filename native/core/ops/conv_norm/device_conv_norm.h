@@ -13,7 +13,7 @@ struct DeviceConvNorm {
   at::Tensor before;  // only for NormOutputs::kBoth
 };
 
-/// Returns nullopt if no kernel supports the layer.
+/// Returns nullopt if no kernel supports the layer, as none does with batch statistics in a StatisticsScope.
 std::optional<DeviceConvNorm> conv_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
                                                   FoldedWeights& folded, const at::Tensor& residual,
                                                   NormOutputs outputs);

@@ -150,7 +150,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(DeviceBatchNormFunction) {
 
 std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
                                                const at::Tensor& residual, bool relu) {
-  if (kernel_backend_for(x) == nullptr || !accelerates(x) || parameters.gamma.scalar_type() != at::kFloat)
+  if (kernel_backend_for(x) == nullptr || !accelerates(x) || parameters.gamma.scalar_type() != at::kFloat ||
+      exchange_of(parameters) != nullptr)
     return std::nullopt;
   const NormOutputs outputs = relu ? NormOutputs::kActive : NormOutputs::kSum;
   if (parameters.training) {

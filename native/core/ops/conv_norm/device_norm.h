@@ -43,7 +43,8 @@ DeviceNormGradient normalize_batch_gradient(const torch::autograd::variable_list
                                             const at::Tensor& raw, const at::Tensor& active,
                                             const at::Tensor& statistics, const at::Tensor& gamma, bool has_residual);
 
-/// Batch normalization without a preceding convolution; nullopt if no kernel supports it.
+/// Batch normalization without a preceding convolution; nullopt if no kernel supports it, as none
+/// does in a StatisticsScope.
 std::optional<LazyTensor> batch_norm_on_device(const at::Tensor& x, const ConvNormParameters& parameters,
                                                const at::Tensor& residual, bool relu);
 

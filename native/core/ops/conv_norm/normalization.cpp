@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "core/base/error.h"
 #include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
 #include "core/ops/conv_norm/affine_convolution.h"
 #include "core/ops/conv_norm/device_norm.h"
+#include "core/ops/conv_norm/synced/synced_batch_norm.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -25,7 +25,13 @@ ImagePass pass_over(const at::Tensor& x) {
 BatchMoments moments_of(const ImagePass& pass, const NhwcView& x) {
   ImageMoments moments(pass.parts(), pass.channels);
   add_moments(pass, x, moments);
-  return combined(moments, pass.part_pixels());
+  return moments_of_processes(combined(moments, pass.part_pixels()), statistics_exchange());
+}
+
+/// For statistics of a map itself, which include a convolution's bias.
+ConvNormParameters without_bias(ConvNormParameters parameters) {
+  parameters.bias = at::Tensor();
+  return parameters;
 }
 
 /// Calls body(first pixel, pixels), counted over all images, in parallel.
@@ -67,6 +73,7 @@ REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
 
     context->save_for_backward({input, gamma, coefficients.values(),
                                 Activation::keeps_result(relu, residual.has_value()) ? result : at::Tensor()});
+    NormalizedBatch{moments.count, moments.exchange}.save(context);
     context->saved_data["relu"] = relu;
     context->saved_data["residual"] = residual.has_value();
     if (!residual) *recomputation = recompute_norm(input, coefficients, relu);
@@ -84,7 +91,8 @@ REVIEWKD_AUTOGRAD_FUNCTION(BatchNormFunction) {
     if (context->saved_data["residual"].toBool()) masked = activation.relu ? at::empty_like(gradient) : gradient;
     const NormalizedImages maps(pass_over(input), input, gradient, coefficients, activation);
     const NormalizationGradient factors =
-        reduce_gradient(maps, gamma, NhwcView(masked.defined() && activation.relu ? masked : at::Tensor()));
+        reduce_gradient(maps, gamma, NormalizedBatch::restored(context),
+                        NhwcView(masked.defined() && activation.relu ? masked : at::Tensor()));
     at::Tensor input_gradient = at::empty_like(input);
     const NhwcView input_gradients(input_gradient);
     const ImagePass& pass = maps.pass();
@@ -116,13 +124,6 @@ void add_moments(const ImagePass& pass, const NhwcView& x, ImageMoments& moments
                       [&](int64_t first, int64_t last, int64_t) { add_moments(pass, x, first, last, moments); });
 }
 
-void require_several_values(int64_t values) {
-  if (values != 1) return;
-  fail(ErrorCode::kBatchTooSmall,
-       "invalid batch: expected at least 2 values per channel for training, received 1. Batch normalization over a "
-       "single value is undefined; use more or larger images.");
-}
-
 FoldedBatchNorm::FoldedBatchNorm(const ConvNormParameters& parameters) {
   const at::Tensor factor =
       parameters.gamma.to(at::kDouble) / (parameters.running_variance.to(at::kDouble) + parameters.epsilon).sqrt();
@@ -134,14 +135,11 @@ FoldedBatchNorm::FoldedBatchNorm(const ConvNormParameters& parameters) {
 
 void update_running_stats(const ConvNormParameters& parameters, const BatchMoments& moments) {
   at::NoGradGuard no_grad;
-  at::Tensor mean = at::empty_like(parameters.running_mean);
-  at::Tensor variance = at::empty_like(parameters.running_variance);
   const double unbiased =
       static_cast<double>(moments.count) / static_cast<double>(std::max<int64_t>(1, moments.count - 1));
-  for (int64_t c = 0; c < mean.numel(); ++c) {
-    mean.data_ptr<float>()[c] = static_cast<float>(moments.mean[c]);
-    variance.data_ptr<float>()[c] = static_cast<float>(moments.variance[c] * unbiased);
-  }
+  at::Tensor mean = at::tensor(moments.mean, at::kDouble).to(parameters.running_mean.options());
+  const at::Tensor variance =
+      (at::tensor(moments.variance, at::kDouble) * unbiased).to(parameters.running_variance.options());
   if (parameters.bias.defined()) mean += parameters.bias;
   parameters.running_mean.mul_(1 - parameters.momentum).add_(mean, parameters.momentum);
   parameters.running_variance.mul_(1 - parameters.momentum).add_(variance, parameters.momentum);
@@ -168,7 +166,8 @@ NormalizedMap NormalizedImages::from(int64_t image, int64_t pixel) const {
           .shift = coefficients_.shift()};
 }
 
-NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks) {
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma,
+                                      const NormalizedBatch& batch, const NhwcView& masks) {
   const ImagePass& pass = maps.pass();
   ImageSums sums(pass.parts(), pass.channels);
   each_part(pass, [&](int64_t pixel, int64_t pixels) {
@@ -176,14 +175,25 @@ NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Te
     pass.kernels.reduce_gradient(maps.from(0, pixel), masks.pixel(0, pixel), sums.sum(part), sums.product(part), pixels,
                                  pass.channels);
   });
-  return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, pass.part_pixels());
+  return NormalizationGradient(sums, maps.coefficients().inverse(), gamma, batch);
+}
+
+StatisticsExchange* exchange_of(const ConvNormParameters& parameters) {
+  return parameters.training ? statistics_exchange() : nullptr;
 }
 
 at::Tensor batch_norm_reference(const at::Tensor& x, const ConvNormParameters& parameters, const at::Tensor& residual,
                                 bool relu) {
-  at::Tensor result =
-      at::batch_norm(x, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
-                     parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
+  at::Tensor result;
+  if (StatisticsExchange* exchange = exchange_of(parameters)) {
+    SyncedNormalized normalized =
+        synced_batch_norm(x, parameters.gamma, parameters.beta, parameters.epsilon, *exchange);
+    update_running_stats(without_bias(parameters), normalized.moments);
+    result = std::move(normalized.values);
+  } else {
+    result = at::batch_norm(x, parameters.gamma, parameters.beta, parameters.running_mean, parameters.running_variance,
+                            parameters.training, parameters.momentum, parameters.epsilon, /*cudnn_enabled=*/true);
+  }
   // In place: no other reader holds the tensor.
   if (residual.defined()) result.add_(residual);
   return relu ? result.relu_() : result;
@@ -199,9 +209,7 @@ LazyTensor batch_norm(const at::Tensor& x, const ConvNormParameters& parameters,
                     map_kernels(x.scalar_type()) != nullptr && parameters.gamma.scalar_type() == at::kFloat &&
                     (parameters.training || is_frozen);
   if (!fast) return batch_norm_reference(x, parameters, residual, relu);
-  // The statistics are those of x itself, including a convolution's bias.
-  ConvNormParameters own = parameters;
-  own.bias = at::Tensor();
+  const ConvNormParameters own = without_bias(parameters);
   if (parameters.training) {
     std::optional<Recomputation> recomputation;
     const at::Tensor result = BatchNormFunction::apply(x, parameters.gamma, parameters.beta, where_defined(residual),

@@ -74,7 +74,8 @@ class NormalizedImages {
 };
 
 /// Sums of the gradient. Writes the gradient behind the activation to `masks` unless it is null.
-NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma, const NhwcView& masks);
+NormalizationGradient reduce_gradient(const NormalizedImages& maps, const at::Tensor& gamma,
+                                      const NormalizedBatch& batch, const NhwcView& masks);
 
 /// Running statistics as a scale and shift per channel after a convolution without its bias; [O], float32.
 struct FoldedBatchNorm {
@@ -83,9 +84,8 @@ struct FoldedBatchNorm {
   at::Tensor scale, shift;
 };
 
-/// Requires more than one value per channel, as torch::nn::functional::batch_norm does and at::batch_norm does not.
-/// Throws BATCH_TOO_SMALL.
-void require_several_values(int64_t values);
+/// The exchange of a normalization that computes the statistics of its batch in a StatisticsScope, otherwise null.
+StatisticsExchange* exchange_of(const ConvNormParameters& parameters);
 
 /// act(BN(x) + residual) with PyTorch's operations; uses only the normalization's fields of `parameters`. x,
 /// residual: [N, C, H, W].
