@@ -43,7 +43,7 @@ const LaunchSettings = z.strictObject({
 });
 type LaunchSettings = Omit<z.infer<typeof LaunchSettings>, "script" | "execArgv">;
 
-/** What {@link launchProcesses} reports. */
+/** Reports of {@link launchProcesses}. */
 export type LaunchEvent =
   | {
     /** Processes were started: at first, and after a failure. */
