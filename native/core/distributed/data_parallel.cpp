@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <utility>
 
 #include "core/base/error.h"
@@ -110,6 +111,20 @@ DataParallel::Buffers DataParallel::buffers() const {
 }
 
 void DataParallel::begin_step(int64_t active) { active_ = active; }
+
+at::Tensor DataParallel::Statistics::gather(const at::Tensor& values) {
+  return group_.together([&] { return gathered(*communicator_, values); });
+}
+
+ops::StatisticsExchange* DataParallel::statistics() {
+  if (!session_.options().sync_batch_norm || active_ < 2 || group_->rank() >= active_) return nullptr;
+  auto& exchange = statistics_[active_];
+  if (!exchange) {
+    exchange = std::make_unique<Statistics>(
+        *group_, group_->open(name_ + "/statistics-" + std::to_string(active_), active_, c10::kCPU));
+  }
+  return exchange.get();
+}
 
 void DataParallel::begin_last_backward() { gradients_->begin(active_); }
 

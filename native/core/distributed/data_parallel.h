@@ -2,6 +2,7 @@
 // A training in several processes, each with a part of every batch: the networks are the same in all of them after
 // each step.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ class DataParallel : public Peers {
 
   Share share() const override { return {group_->rank(), group_->size()}; }
   void begin_step(int64_t active) override;
+  ops::StatisticsExchange* statistics() override;
   void begin_last_backward() override;
   std::vector<StepNews> end_step(const StepNews& own) override;
   std::vector<at::Tensor> gather(const at::Tensor& bytes) override;
@@ -34,6 +36,18 @@ class DataParallel : public Peers {
   ProcessGroup& group() const { return *group_; }
 
  private:
+  /// Gathers the statistics of a normalization of the processes that have images.
+  class Statistics : public ops::StatisticsExchange {
+   public:
+    Statistics(ProcessGroup& group, std::unique_ptr<Communicator> communicator)
+        : group_(group), communicator_(std::move(communicator)) {}
+    at::Tensor gather(const at::Tensor& values) override;
+
+   private:
+    ProcessGroup& group_;
+    std::unique_ptr<Communicator> communicator_;
+  };
+
   /// Buffers that training updates: those that are averaged, and counters.
   struct Buffers {
     std::vector<at::Tensor> statistics, counters;
@@ -47,6 +61,8 @@ class DataParallel : public Peers {
   /// On the CPU; for the gradients another one, on the device of the networks.
   std::unique_ptr<Communicator> host_, device_;
   std::unique_ptr<GradientExchange> gradients_;
+  /// By the number of processes that have images.
+  std::map<int64_t, std::unique_ptr<Statistics>> statistics_;
   int64_t active_ = 1;
 };
 

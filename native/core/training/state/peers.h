@@ -9,6 +9,7 @@
 
 #include "core/data/share.h"
 #include "core/models/state_dict.h"
+#include "core/ops/conv_norm/synced/statistics_exchange.h"
 #include "core/training/state/epoch_state.h"
 
 namespace reviewkd {
@@ -40,8 +41,11 @@ class Peers {
 
   virtual Share share() const = 0;
 
-  /// Within the forward and backward passes of a step in which the first `active` processes have images.
+  /// A step in which the first `active` processes have images.
   virtual void begin_step(int64_t active) = 0;
+  /// The statistics of batch normalizations are taken over the images of all processes within this scope; null if they
+  /// are those of each process.
+  virtual ops::StatisticsExchange* statistics() = 0;
   /// The backward pass that comes completes the gradients: they may be summed up while it goes on.
   virtual void begin_last_backward() = 0;
   /// Sums up the gradients in the order of the processes, averages statistics, and returns the news of all.

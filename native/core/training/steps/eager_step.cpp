@@ -80,11 +80,16 @@ double EagerStep::run_batches(StepBatches& step, double count, const std::vector
   return metric;
 }
 
+ForwardResult EagerStep::forward(Part& part) const {
+  const ops::StatisticsScope statistics(training_.peers ? training_.peers->statistics() : nullptr);
+  return training_.objective.forward(part.images, part.targets, training_.options.precisions(), part.seed,
+                                     std::move(part.teacher));
+}
+
 double EagerStep::run_part(Part part, const std::vector<double>& weights) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
-  const ForwardResult result =
-      objective.forward(part.images, part.targets, training_.options.precisions(), part.seed, std::move(part.teacher));
+  const ForwardResult result = forward(part);
   const at::Tensor values = result.loss_vector().cpu();  // one copy for all terms
   const Losses losses = objective.losses_of(values.const_data_ptr<double>(), weights);
   check_finite(losses);

@@ -35,6 +35,7 @@ class EagerStep : public TrainStep {
   };
   /// The sum of the task's training metric over the images of this process.
   double run_batches(StepBatches& step, double count, const std::vector<double>& weights);
+  ForwardResult forward(Part& part) const;
   /// The sum of the task's training metric over the part.
   double run_part(Part part, const std::vector<double>& weights);
   /// Throws NON_FINITE_LOSS; with other processes it keeps the first error until all have come so far.
