@@ -35,12 +35,16 @@ export const Losses = taskObject({
 }, ["crossEntropy"], DETECTION_LOSSES);
 export type Losses = z.infer<typeof Losses>;
 
-/** Time spent in a step: forward passes of teacher, student and method (with losses), backward pass, optimizer. */
+/**
+ * Time spent in a step: forward passes of teacher, student and method (with losses), backward pass, the exchange with
+ * other processes (waiting for them included; 0 without any), optimizer.
+ */
 export const StepSeconds = z.strictObject({
   teacher: NonNegativeNumber,
   student: NonNegativeNumber,
   method: NonNegativeNumber,
   backward: NonNegativeNumber,
+  exchange: NonNegativeNumber,
   optimizer: NonNegativeNumber,
 });
 export type StepSeconds = z.infer<typeof StepSeconds>;

@@ -35,6 +35,7 @@ Napi::Object to_js(Napi::Env env, const StepSeconds& seconds) {
   object.Set("student", seconds.student);
   object.Set("method", seconds.method);
   object.Set("backward", seconds.backward);
+  object.Set("exchange", seconds.exchange);
   object.Set("optimizer", seconds.optimizer);
   return object;
 }

@@ -4,7 +4,9 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -79,6 +81,19 @@ void restore(Session& session, const double* number) {
   session.restore(state, steps, rate);
 }
 
+/// "8388608,4194304": those of ExchangeOptions.
+ExchangeOptions exchange_options() {
+  ExchangeOptions options;
+  // @env REVIEWKD_GRADIENT_BUCKETS tests: Bytes of gradients up to which they are exchanged in one bucket, and bytes of
+  // a bucket of more, which overlap the backward pass. Default: `8388608,4194304`.
+  if (const char* text = std::getenv("REVIEWKD_GRADIENT_BUCKETS"); text != nullptr) {
+    std::istringstream numbers(text);
+    char comma = 0;
+    numbers >> options.one_bucket_bytes >> comma >> options.bucket_bytes;
+  }
+  return options;
+}
+
 /// The memory of a tensor, whatever its order, as one row.
 at::Tensor row_of(const at::Tensor& tensor) {
   if (tensor.is_non_overlapping_and_dense())
@@ -96,7 +111,8 @@ DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session
   std::vector<at::Tensor> statistics = buffers().statistics;
   // Synchronised ones are the same everywhere.
   if (session.options().sync_batch_norm) statistics.clear();
-  gradients_ = std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics));
+  gradients_ = std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics),
+                                                  exchange_options());
 }
 
 DataParallel::~DataParallel() = default;

@@ -134,7 +134,9 @@ double EagerStep::agree(const StepBatches& step, double metric) {
     own.replaced += batch.replaced;
   }
   report_.losses.for_each([&](double& value) { own.losses.push_back(value); });
+  Stopwatch watch;
   const std::vector<StepNews> all = peers.end_step(own);
+  report_.seconds.exchange = watch.lap();
 
   report_.stops = report_.saves = false;
   report_.replaced = 0;

@@ -24,6 +24,8 @@ struct StepSeconds {
   /// The methods' forward passes and the values of the losses.
   double method = 0;
   double backward = 0;
+  /// Waiting for other processes, and the sum of their gradients.
+  double exchange = 0;
   double optimizer = 0;
 };
 
