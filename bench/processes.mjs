@@ -49,9 +49,9 @@ class Contender {
     const port = await freePort();
     const options = JSON.stringify({ ...networks, batch: batch * size, steps: flags.steps });
     const children = Array.from({ length: size }, (_, rank) => {
-      const env = { ...process.env, OMP_NUM_THREADS: "1",
-        ...(size === 1 ? {} : { RANK: `${rank}`, LOCAL_RANK: `${rank}`, WORLD_SIZE: `${size}`,
-          LOCAL_WORLD_SIZE: `${size}`, MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}` }),
+      const env = { ...process.env, OMP_NUM_THREADS: "1", ...(size === 1 ? {} :
+        { RANK: `${rank}`, LOCAL_RANK: `${rank}`, WORLD_SIZE: `${size}`, LOCAL_WORLD_SIZE: `${size}`,
+          MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}` }),
         ...(buckets === undefined ? {} : { REVIEWKD_GRADIENT_BUCKETS: buckets }) };
       return spawn(process.execPath, [CHILD, options], { env, stdio: ["pipe", "pipe", "inherit"] });
     });
@@ -102,8 +102,7 @@ async function throughput() {
   const { processes: size, batch } = flags;
   const [one, several] = await measure("throughput", [{ ...PAIR, size: 1, batch }, { ...PAIR, size, batch }]);
   return { pair: PAIR, one: spreadOf(one, "seconds"), several: spreadOf(several, "seconds"),
-    exchange: spreadOf(several, "exchange"),
-    // Of `size` times the images of one process in the same time.
+    exchange: spreadOf(several, "exchange"), // Of `size` times the images of one process in the same time.
     efficiency: spread(one.map(({ seconds }, round) => seconds / several[round].seconds)) };
 }
 
@@ -112,14 +111,15 @@ async function buckets() {
   for (const student of flags.networks) {
     const model = await createModel(student, { numClasses: 100 });
     const { processes: size, batch } = flags;
-    const [alone, one, overlapping] = await measure(student, [{ student, size: 1, batch },
-      { student, size, batch, buckets: BUCKETS.one }, { student, size, batch, buckets: BUCKETS.overlapping }]);
+    const [alone, one, overlapping] = await measure(student, [{ student, size: 1, batch }, { student, size, batch,
+      buckets: BUCKETS.one }, { student, size, batch, buckets: BUCKETS.overlapping }]);
     const parameters = model.parameterCount();
     model.dispose();
-    rows.push({ network: student, parameters, alone: spreadOf(alone, "seconds"),
-      one: spreadOf(one, "seconds"), oneExchange: spreadOf(one, "exchange"),
-      overlapping: spreadOf(overlapping, "seconds"), overlappingExchange: spreadOf(overlapping, "exchange"),
-      gain: spread(one.map(({ seconds }, round) => seconds / overlapping[round].seconds)) });
+    rows.push({ network: student, parameters, alone: spreadOf(alone, "seconds"), one: spreadOf(one, "seconds"),
+      oneExchange: spreadOf(one, "exchange"), overlapping: spreadOf(overlapping, "seconds"),
+      overlappingExchange: spreadOf(overlapping, "exchange"), gain: spread(one.map(({ seconds }, round) =>
+        seconds / overlapping[round].seconds
+      )) });
   }
   return rows;
 }
@@ -128,7 +128,10 @@ const { processes, batch, rounds, steps, only } = flags;
 const report = {
   command: `npm run bench:processes -- ${process.argv.slice(2).join(" ")}`.trim(),
   machine: await describeMachine(),
-  processes, batch, rounds, steps,
+  processes,
+  batch,
+  rounds,
+  steps,
   ...(only === "buckets" ? {} : { throughput: await throughput() }),
   ...(only === "throughput" ? {} : { buckets: await buckets() }),
 };

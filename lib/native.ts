@@ -214,7 +214,8 @@ export interface NativeDataset extends Disposable {
   };
   /** Of all images and labels of a split. */
   checksum(split: string): Promise<string>;
-  batches(split: string, options: Required<Omit<BatchOptions, "share">> & Pick<BatchOptions, "share">): NativeBatchReader;
+  batches(split: string,
+    options: Required<Omit<BatchOptions, "share">> & Pick<BatchOptions, "share">): NativeBatchReader;
 }
 
 /** One of the processes of a group. */

@@ -1,8 +1,7 @@
 // The tables of bench/processes.mjs.
 
 const ms = ({ median }) => median.toFixed(median < 10 ? 2 : 0);
-const ratio = ({ median, lowest, highest }) =>
-  `${median.toFixed(3)} (${lowest.toFixed(3)} … ${highest.toFixed(3)})`;
+const ratio = ({ median, lowest, highest }) => `${median.toFixed(3)} (${lowest.toFixed(3)} … ${highest.toFixed(3)})`;
 
 function table(head, rows) {
   const line = (cells) => `| ${cells.join(" | ")} |`;
@@ -21,9 +20,11 @@ function throughputTable({ processes, batch, throughput: { pair, one, several, e
 function bucketTable({ processes, batch, buckets }) {
   return `Each network alone, ${batch} images for each process, ${processes} processes:\n\n${
     table(["network", "parameters", "one process, ms", "one bucket, ms", "of it exchange", "overlapping, ms",
-      "of it exchange", "one bucket / overlapping"], buckets.map((row) => [row.network,
-      `${(row.parameters / 1e6).toFixed(2)} M`, ms(row.alone), ms(row.one), ms(row.oneExchange), ms(row.overlapping),
-      ms(row.overlappingExchange), ratio(row.gain)]))
+      "of it exchange", "one bucket / overlapping"], buckets.map((
+        row,
+      ) => [row.network, `${(row.parameters / 1e6).toFixed(2)} M`, ms(row.alone), ms(row.one), ms(row.oneExchange),
+        ms(row.overlapping), ms(row.overlappingExchange), ratio(row.gain)]
+      ))
   }`;
 }
 

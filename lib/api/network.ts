@@ -44,8 +44,8 @@ export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
 }
 
 /** @internal */
-export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit,
-  options: EvaluateOptions, group?: ProcessGroup): Promise<Evaluation> {
+export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: DatasetSplit, options: EvaluateOptions,
+  group?: ProcessGroup): Promise<Evaluation> {
   assertSplit(data);
   assertObject(options, "evaluation options");
   const { signal, onProgress, ...rest } = options;
@@ -54,9 +54,8 @@ export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: 
   const plan = { batchSize: parsed.batchSize, seed: 0, epoch: 0, shuffle: false, augment: false, ...share };
   const { perClass, ...totals } = await data.images.pass(plan,
     (images, cancel) =>
-      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation", isShared: group !== undefined }, (stop,
-        report) =>
-        native.evaluate(images, data.name, parsed, stop, report)));
+      withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation", isShared: group !== undefined },
+        (stop, report) => native.evaluate(images, data.name, parsed, stop, report)));
   if (!wantsClasses) return totals;
   // A network may have more classes than the data; those of a classifier have no samples.
   const absent = "samples" in (perClass[0] ?? {}) ? { samples: 0, correct: 0 } : {};

@@ -98,7 +98,7 @@ export class ProcessGroup extends NativeObject<NativeProcessGroup> {
     if (this.rank > 0) {
       const [first = "{}"] = await this.exchange("");
       const answer = JSON.parse(first) as Answer<Result>;
-      if (!("error" in answer)) return answer.result as Result;
+      if (!("error" in answer)) return answer.result;
       throw common(new ReviewKdError(answer.error.code, answer.error.message));
     }
     try {
@@ -128,8 +128,10 @@ export class ProcessGroup extends NativeObject<NativeProcessGroup> {
       const list = found.map(({ key, was, now }) =>
         `  - ${key}: ${shown(was)} in ${this.describe(0)}, ${shown(now)} in ${this.describe(rank)}`
       );
-      throw common(new ReviewKdError("PROCESSES_DIFFER",
-        `invalid ${what}: expected the same in all processes, received ${found.length} difference${found.length === 1 ? "" : "s"}:\n${list.join("\n")}\nStart all processes with the same command and the same files.`));
+      throw common(
+        new ReviewKdError("PROCESSES_DIFFER",
+          `invalid ${what}: expected the same in all processes, received ${found.length} difference${found.length === 1 ? "" : "s"}:\n${list.join("\n")}\nStart all processes with the same command and the same files.`),
+      );
     }
   }
 
@@ -140,8 +142,8 @@ export class ProcessGroup extends NativeObject<NativeProcessGroup> {
   }
 
   /**
-   * Tells the others why this process ends, so that their error names the reason instead of a lost connection. Errors
-   * of sessions are told by themselves.
+   * Reports to the others why this process ends, so that their error names the reason instead of a lost connection.
+   * Sessions report their errors themselves. The group cannot be used afterwards.
    */
   async fail(error: unknown): Promise<void> {
     const code = isReviewKdError(error) ? error.code : "INTERNAL";
@@ -196,7 +198,8 @@ export function assertProcessGroup(value: unknown): asserts value is ProcessGrou
  * @example
  * ```ts
  * const distributed = await joinProcessGroup();
- * for await (const event of fit({ model, data, batchSize: 128, runDirectory: "runs/first", resume: "auto", distributed }))
+ * const run = fit({ model, data, batchSize: 128, runDirectory: "runs/first", resume: "auto", distributed });
+ * for await (const event of run)
  *   if (event.type === "epoch" && distributed.rank === 0) console.log(event.epoch, event.test.top1);
  * await distributed.leave();
  * ```
@@ -213,8 +216,9 @@ async function join(options: JoinOptions): Promise<ProcessGroup> {
   const self = { host: hostname(), processId: process.pid, version: `reviewkd ${VERSION}, libtorch ${libtorch.version}`,
     timeoutSeconds };
   const { rank, size, localRank, localSize } = environment ?? { rank: 0, size: 1, localRank: 0, localSize: 1 };
-  const meeting = environment === undefined ? {} : { master: environment.master,
-    storeIsHosted: environment.storeIsHosted, prefix: environment.prefix, address: await addressOf(environment) };
+  const meeting = environment === undefined ? {} :
+    { master: environment.master, storeIsHosted: environment.storeIsHosted, prefix: environment.prefix,
+      address: await addressOf(environment) };
   const native = await withSignal({ signal, what: "joining the other processes" },
     (stop) => addon().joinProcessGroup({ ...self, rank, size, ...meeting }, stop));
   addon().shareCoresAmong(localSize);

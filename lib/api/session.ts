@@ -144,17 +144,16 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     if (this.model instanceof Model) Model.trainedOn(this.model, data);
     const { distributed: group } = this;
     const share = group === undefined ? {} : { share: { rank: group.rank, size: group.size, of: "images" as const } };
-    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true, ...share },
-      (images, cancel) =>
-        // Several processes stop after the same step, until which each needs its images.
-        withSignal({ signal, onProgress: report, onStop: group === undefined ? cancel : undefined, what: "the epoch",
-          isShared: group !== undefined }, (stop, onState) => this.native.trainEpoch(images, parsed, stop, onState)));
+    return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true, ...share }, (images, cancel) =>
+      // Several processes stop after the same step, until which each needs its images.
+      withSignal({ signal, onProgress: report, onStop: group === undefined ? cancel : undefined, what: "the epoch",
+        isShared: group !== undefined }, (stop, onState) => this.native.trainEpoch(images, parsed, stop, onState)));
   }
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
   async evaluate(data: DatasetSplit, options: EvaluateOptions = {}): Promise<Evaluation> {
-    return evaluateWith(this.native, data, { precision: this.options.precision, fused: this.options.fused,
-      ...options }, this.distributed);
+    return evaluateWith(this.native, data, { precision: this.options.precision, fused: this.options.fused, ...options },
+      this.distributed);
   }
 
   /**

@@ -10,7 +10,7 @@ export type BatchPlan = Decided<BatchOptions>;
 /** The same for images with boxes. */
 export type DetectionBatchPlan = Decided<DetectionBatchOptions>;
 
-/** What one of several processes reads of a pass: a part of each batch, or whole batches. */
+/** The part of a pass that one of several processes reads: a part of each batch, or whole batches. */
 export interface Share {
   readonly rank: number;
   /** Number of processes. */

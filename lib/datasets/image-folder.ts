@@ -38,8 +38,7 @@ export async function openImageFolder(source: ImageFolderSource, options: Listin
     const images = new FolderImages({ split, listing, decoder, numWorkers, onDecodeError, broken });
     return new StreamedImages({ kind: source.kind, split, numClasses: classNames.length, size: listing.paths.length,
       height: imageSize, width: imageSize, layout: "interleaved", produce: (pass) => images.produce(pass),
-      fingerprint: () => images.fingerprint(),
-      normalization: source.normalization ?? IMAGENET_NORMALIZATION });
+      fingerprint: () => images.fingerprint(), normalization: source.normalization ?? IMAGENET_NORMALIZATION });
   };
   return { classNames, broken, notices, train: open("train", limitTrain), test: open("test", limitTest) };
 }

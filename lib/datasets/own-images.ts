@@ -22,7 +22,7 @@ export function* ownPlaces(plan: OwnImages, size: number, firstBatch: number): G
   }
 }
 
-/** What this process has of a batch: as `Share::of` in native/core/data/share.h. */
+/** The part of a batch that this process has: as `Share::of` in native/core/data/share.h. */
 export function ownRange({ batchSize, share }: OwnImages, size: number, batch: number): Range {
   const begin = batch * batchSize;
   const images = Math.max(0, Math.min(batchSize, size - begin));

@@ -1,4 +1,5 @@
-import { withShare, type BatchPlan, type PassPlan, type PassWork, type Share, type SplitImages } from "../api/split-images.js";
+import { withShare, type BatchPlan, type PassPlan, type PassWork, type Share,
+  type SplitImages } from "../api/split-images.js";
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import { ReviewKdError } from "../errors.js";
@@ -68,8 +69,9 @@ export class StreamedImages implements SplitImages {
   #open(plan: PassPlan): QueuePass<ImageBlock> {
     if (this.#disposed)
       throw new ReviewKdError("DISPOSED", "cannot use a Dataset after it was disposed. Load it again.");
-    const { produce, split, fingerprint: _, ...layout } = this.options;
-    return new QueuePass(addon().newBatchQueue({ ...layout, ahead: BATCHES_AHEAD }), putBlock, (firstBatch, signal) => {
+    const { produce, split, kind, numClasses, size, height, width, layout, normalization } = this.options;
+    const queue = { kind, numClasses, size, height, width, layout, normalization, ahead: BATCHES_AHEAD };
+    return new QueuePass(addon().newBatchQueue(queue), putBlock, (firstBatch, signal) => {
       const { batchSize, seed, epoch, shuffle, augment, share } = plan;
       return produce({ split, epoch, seed, batchSize, firstBatch, firstImage: firstBatch * batchSize, shuffle, augment,
         signal, share });

@@ -66,7 +66,8 @@ export interface FitSettings {
 /** The options of `fit` that are not training options. */
 const SETTING_KEYS: readonly string[] = Object.keys(
   { distiller: 0, model: 0, data: 0, runDirectory: 0, resume: 0, override: 0, forceUnlock: 0, fallbackDirectory: 0,
-    retryDelaysMs: 0, preset: 0, linearScaling: 0, evaluateTeacher: 0, signal: 0, config: 0, distributed: 0 } satisfies Record<
+    retryDelaysMs: 0, preset: 0, linearScaling: 0, evaluateTeacher: 0, signal: 0, config: 0,
+    distributed: 0 } satisfies Record<
       keyof FitSettings | "distiller" | "model",
       0
     >,

@@ -50,7 +50,7 @@ async function openRun(plan: FitPlan, group: ProcessGroup): Promise<RunState> {
   return log ?? RunState.follow(plan);
 }
 
-/** What the processes must have in common. */
+/** Everything that the processes must have in common. */
 async function description({ training, data, config, model, distiller, preset }: FitPlan): Promise<unknown> {
   return {
     settings: Object.fromEntries(comparableSettings(config)),

@@ -17,10 +17,10 @@ import { RunState } from "./run-state.js";
  * Files that cannot be written during training are reported ("checkpoint-failed") and retried; the training continues.
  *
  * @throws `ABORTED` after `signal` was aborted and the state saved; `NON_FINITE_LOSS` (earlier checkpoints are kept);
- * `SAVE_FAILED`:
- * the training finished or stopped, but could not be saved; the network in memory can be saved elsewhere;
- * `PROCESS_LOST`, `PROCESSES_DIFFER` (of several processes); `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT` (no valid
- * checkpoint to resume from), `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws.
+ * `SAVE_FAILED`: the training finished or stopped, but could not be saved; the network in memory can be saved
+ * elsewhere; `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` (another process writes to the directory), `FILE_CORRUPT`
+ * (no valid checkpoint to resume from), `INVALID_ARGUMENT`, `UNKNOWN_NAME`, and what `Session.trainEpoch` throws; of
+ * several processes `PROCESS_LOST` and `PROCESSES_DIFFER`.
  * @see "Distilling Knowledge via Knowledge Review", https://arxiv.org/abs/2104.09044
  *
  * @example

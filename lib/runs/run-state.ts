@@ -9,8 +9,8 @@ import { CheckpointWriter, isBest, type RunPosition } from "./checkpoint-writer.
 import { readWeightsInfo, TRAINING_METADATA } from "../api/model.js";
 import { parseResults } from "./results-json.js";
 import { newestCheckpoint, renameDamaged } from "./run-checkpoints.js";
-import { runFile, createRunDirectory, openRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES, type FoundRun,
-  type RunDirectory } from "./run-directory.js";
+import { runFile, createRunDirectory, openRunDirectory, OTHER_CONFIG_REMEDY, resumeRunDirectory, RUN_FILES,
+  type FoundRun, type RunDirectory } from "./run-directory.js";
 import type { EpochSummary } from "../config/schemas/epoch.js";
 import type { Change, FitEvent, SavedKind } from "../config/schemas/fit-event.js";
 import { FitProgress, Origin, type FitResult } from "../config/schemas/run-record.js";
@@ -85,7 +85,7 @@ export class RunState implements TrainingRecorder, Disposable {
       isTeacherEvaluated: this.isTeacherEvaluated };
   }
 
-  /** Takes over where the process that records the training stands. */
+  /** Continues where the process that records the training stands. */
   adopt(begun: BegunTraining): void {
     this.progress = parseResults(begun.progress) as FitProgress;
     this.stepsDone = begun.stepsDone;

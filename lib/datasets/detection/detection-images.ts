@@ -1,6 +1,7 @@
 // One split of images with boxes, as trainings and evaluations read it.
 import { createHash } from "node:crypto";
-import { withShare, type DetectionBatchPlan, type PassPlan, type PassWork, type SplitImages } from "../../api/split-images.js";
+import { withShare, type DetectionBatchPlan, type PassPlan, type PassWork,
+  type SplitImages } from "../../api/split-images.js";
 import { ReviewKdError } from "../../errors.js";
 import { addon, type AnyNativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
 import { CocoSource } from "../../detection/coco-source.js";

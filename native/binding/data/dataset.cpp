@@ -87,8 +87,8 @@ Napi::Value DatasetHandle::checksum(const Napi::CallbackInfo& info) {
           const Split& split = split_of(*dataset, name);
           if (split.size() == 0) return std::string("0");
           const at::Tensor images = split.images.contiguous(), labels = split.labels.contiguous();
-          return std::to_string(crc32(labels.const_data_ptr(), labels.nbytes(),
-                                      crc32(images.const_data_ptr(), images.nbytes())));
+          return std::to_string(
+              crc32(labels.const_data_ptr(), labels.nbytes(), crc32(images.const_data_ptr(), images.nbytes())));
         },
         [](Napi::Env env, const std::string& sum) -> Napi::Value { return Napi::String::New(env, sum); });
   });

@@ -1,11 +1,11 @@
 #include "binding/objects/session.h"
 
 #include "binding/data/training_images.h"
+#include "binding/distributed/process_group.h"
 #include "binding/functional/tensor_tree.h"
 #include "binding/objects/detector.h"
 #include "binding/objects/distiller.h"
 #include "binding/objects/model.h"
-#include "binding/distributed/process_group.h"
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/support/arguments.h"
@@ -60,7 +60,7 @@ Napi::Value on_thread(Napi::Env env, const std::shared_ptr<SessionThread>& owner
       std::move(convert), std::move(settled));
 }
 
-/// Runs work that other processes take part in. After an error of this one alone they are told the reason, and no longer
+/// Runs work that other processes take part in. After an error of this one alone they receive the reason, and no longer
 /// wait.
 template <typename Work>
 auto with_peers(const SessionThread& owner, const Work& work) {
@@ -142,16 +142,16 @@ Napi::Value train_epoch(const Napi::CallbackInfo& info, const Owner& owner) {
         return with_peers(*owner, [&] {
           return session.train_epoch(
               images, options, [&](const EpochState& state) { latest.send(state); }, *stop,
-              [&] { return owner->between_steps.waiting(); },
-              [&] { owner->between_steps.run(/*within_epoch=*/true); });
+              [&] { return owner->between_steps.waiting(); }, [&] { owner->between_steps.run(/*within_epoch=*/true); });
         });
       },
       convert, [latest](Napi::Env env) { latest.release(env); });
 }
 
 Napi::Value evaluate(const Napi::CallbackInfo& info, const Owner& owner) {
-  return evaluate_on(info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
-                     [owner] { owner->session->use_threads(); }, together(owner));
+  return evaluate_on(
+      info, owner->thread, owner->session->shared_network(), owner->session->shared_task(),
+      [owner] { owner->session->use_threads(); }, together(owner));
 }
 
 Napi::Value evaluate_teacher(const Napi::CallbackInfo& info, const Owner& owner) {
@@ -159,8 +159,8 @@ Napi::Value evaluate_teacher(const Napi::CallbackInfo& info, const Owner& owner)
   if (teacher == nullptr)
     fail(ErrorCode::kInvalidArgument,
          "invalid session: expected one of a distiller, received one of a single network.");
-  return evaluate_on(info, owner->thread, teacher, task_of(*teacher), [owner] { owner->session->use_threads(); },
-                     together(owner));
+  return evaluate_on(
+      info, owner->thread, teacher, task_of(*teacher), [owner] { owner->session->use_threads(); }, together(owner));
 }
 
 Napi::Value gradients(const Napi::CallbackInfo& info, const Owner& owner) {

@@ -65,7 +65,7 @@ struct BatchPlan {
 
   /// Of `size` images in all, those of a batch; its first one follows from the batch size.
   int64_t images_of(int64_t batch, int64_t size) const { return std::min(batch_size, size - batch * batch_size); }
-  /// What this process has of a batch of `images` images.
+  /// The part of this process in a batch of `images` images.
   Share::Range own(int64_t batch, int64_t images) const {
     if (sharding == Sharding::kWithinBatches) return share.of(images);
     return batch % share.size == share.rank ? Share::Range{0, images} : Share::Range{images, 0};

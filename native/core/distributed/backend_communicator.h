@@ -27,7 +27,7 @@ class BackendCommunicator : public Communicator {
 
   c10::intrusive_ptr<c10d::Backend> backend_;
   std::shared_ptr<const std::atomic<bool>> is_abandoned_;
-  /// An operation goes on whose end was not waited for.
+  /// An operation continues whose end was not waited for.
   bool is_busy_ = false;
 };
 

@@ -64,8 +64,7 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
 
 GradientExchange::~GradientExchange() {
   if (!overlaps()) return;
-  for (const auto& [name, parameter] : parameters_)
-    torch::autograd::impl::set_post_acc_grad_hooks(parameter, nullptr);
+  for (const auto& [name, parameter] : parameters_) torch::autograd::impl::set_post_acc_grad_hooks(parameter, nullptr);
   {
     const std::lock_guard lock(mutex_);
     is_over_ = true;

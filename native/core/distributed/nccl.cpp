@@ -18,9 +18,10 @@ c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store
                                             std::chrono::milliseconds timeout) {
   if (!has_nccl()) {
     const auto& status = ops::kernel_backend_status();
-    fail(ErrorCode::kCudaUnavailable, "no NCCL for device \"cuda\" in several processes: it comes with the CUDA plugin, ",
-         status.reason.empty() ? "which has none" : status.reason, ". ", status.fix,
-         status.fix.empty() ? "" : ". ", "Or use device \"cpu\".");
+    fail(ErrorCode::kCudaUnavailable,
+         "no NCCL for device \"cuda\" in several processes: it comes with the CUDA plugin, ",
+         status.reason.empty() ? "which has none" : status.reason, ". ", status.fix, status.fix.empty() ? "" : ". ",
+         "Or use device \"cpu\".");
   }
   c10::intrusive_ptr<c10d::Store> meeting = store;
   if (!meeting) meeting = c10::make_intrusive<c10d::HashStore>();

@@ -22,7 +22,7 @@
 
 namespace reviewkd {
 
-/// What c10d needs: the store, below the prefix of this start, and how Gloo listens.
+/// The store, below the prefix of this start.
 struct ProcessGroup::Meeting {
   c10::intrusive_ptr<c10d::Store> store;
   bool runs_store = false;
@@ -50,7 +50,10 @@ std::string key(const char* what, int64_t rank) { return std::string(what) + "/"
 
 std::string text_of(const Member& member) {
   std::ostringstream text;
-  text << member.rank << '\n' << member.size << '\n' << member.process_id << '\n' << member.version << '\n'
+  text << member.rank << '\n'
+       << member.size << '\n'
+       << member.process_id << '\n'
+       << member.version << '\n'
        << member.host;
   return text.str();
 }
@@ -64,7 +67,7 @@ Member member_of(const std::string& text) {
   return member;
 }
 
-/// What c10d or Gloo says, without the place in its sources and its advice.
+/// The sentence that c10d or Gloo says, without the place in its sources and its advice.
 std::string sentence_of(const std::string& reason) {
   std::string sentence = reason.substr(0, reason.find('\n'));
   if (sentence.starts_with('[')) sentence = sentence.substr(std::min(sentence.find("] ") + 2, sentence.size()));
@@ -77,7 +80,7 @@ bool is_timeout(const std::string& reason) {
   return reason.find("imed out") != std::string::npos || reason.find("imeout") != std::string::npos;
 }
 
-/// What the store says of itself goes into our errors; c10d would also write each attempt to the terminal.
+/// Our errors repeat the reasons; c10d would also write each attempt to the terminal.
 void quieten_c10d() {
   // @env TORCH_CPP_LOG_LEVEL users: Level of libtorch's own messages, such as `INFO`, also while processes meet. Default: none of c10d's.
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = 3;
@@ -127,7 +130,7 @@ Store open_store(const JoinOptions& options, const std::atomic<bool>& stop) {
        ". Check MASTER_ADDR and MASTER_PORT, whether the process of rank 0 runs, and firewalls.");
 }
 
-/// What differs between this process and another; empty if nothing does.
+/// Throws PROCESSES_DIFFER.
 void check_same(const Member& self, const Member& other) {
   if (other.size != self.size) {
     fail(ErrorCode::kProcessesDiffer, "invalid number of processes: expected ", self.size, " as for ",
@@ -150,12 +153,11 @@ std::string list_of(const std::vector<int64_t>& ranks) {
 std::vector<Member> meet(const JoinOptions& options, const Store& store, const std::atomic<bool>& stop) {
   const Member& self = options.self;
   if (store->add(key("came", self.rank), 1) != 1) {
-    const Member other = store->check({key("hello", self.rank)})
-                             ? member_of(store->get_to_str(key("hello", self.rank)))
-                             : Member{.rank = self.rank, .host = "unknown"};
+    const Member other = store->check({key("hello", self.rank)}) ? member_of(store->get_to_str(key("hello", self.rank)))
+                                                                 : Member{.rank = self.rank, .host = "unknown"};
     fail(ErrorCode::kProcessesDiffer, "invalid rank ", self.rank, " of process ", self.process_id, " on ", self.host,
          ": expected one of its own, received that of ", other.description(),
-         ". Give each process another rank (RANK), and start all anew after one was restarted.");
+         ". Give each process another rank (RANK), and start all again after one was restarted.");
   }
   store->set(key("hello", self.rank), text_of(self));
   std::vector<Member> members(static_cast<size_t>(self.size));
@@ -201,7 +203,7 @@ void linger(const JoinOptions& options, const Store& store, const char* sign, do
       std::this_thread::sleep_for(kLook);
     }
   } catch (const std::exception&) {
-    // The store is gone: there is nobody to wait for.
+    // The store is gone, and with it those who would read it.
   }
 }
 
@@ -279,7 +281,8 @@ std::shared_ptr<ProcessGroup> ProcessGroup::join(const JoinOptions& options, con
     fail(ErrorCode::kProcessLost, "lost the process at ", place_of(options), " while all met: ", error.what(),
          ". See what it says itself, and start all again.");
   }
-  std::shared_ptr<ProcessGroup> group(new ProcessGroup(options, std::move(meeting), std::move(members), std::move(is_abandoned)));
+  std::shared_ptr<ProcessGroup> group(
+      new ProcessGroup(options, std::move(meeting), std::move(members), std::move(is_abandoned)));
   group->texts_ = group->open("texts", group->size(), c10::kCPU);
   return group;
 }
@@ -351,8 +354,7 @@ Error ProcessGroup::find_lost(const std::string& reason) {
       for (auto rank = waiting.begin(); rank != waiting.end();) {
         if (const auto farewell = farewell_of(store, *rank)) {
           const std::string who = members_[static_cast<size_t>(*rank)].description();
-          return {ErrorCode::kProcessLost,
-                  who + " ended with " + farewell->code + ": " + farewell->message};
+          return {ErrorCode::kProcessLost, who + " ended with " + farewell->code + ": " + farewell->message};
         }
         if (store->check({key("here", *rank)})) rank = waiting.erase(rank);
         else ++rank;

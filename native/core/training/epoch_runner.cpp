@@ -214,8 +214,8 @@ void EpochRunner::start_teacher(BatchSource& source) {
 bool EpochRunner::take_batches(BatchSource& source) {
   EpochState& state = training_.state;
   Stopwatch waiting;
-  StepBatches step = read_back_on_error(
-      [&] { return teacher_ahead_ ? teacher_ahead_->next() : read_batches(source, state.step); });
+  StepBatches step =
+      read_back_on_error([&] { return teacher_ahead_ ? teacher_ahead_->next() : read_batches(source, state.step); });
   if (step.is_end) return false;
   step.stops = control_.stop;
   step.saves = is_report_due();

@@ -44,8 +44,8 @@ void ImmediateAccuracy::add(const TaskInput& input) {
     ++class_samples_.at(label[i]);
     class_correct_.at(label[i]) += hit[i] ? 1 : 0;
   }
-  batches_.push_back({first.sum().item<double>(), judged.hits.sum().item<double>(), judged.loss.item<double>(),
-                      labels.size(0)});
+  batches_.push_back(
+      {first.sum().item<double>(), judged.hits.sum().item<double>(), judged.loss.item<double>(), labels.size(0)});
 }
 
 Evaluation ImmediateAccuracy::compute() const {

@@ -46,7 +46,7 @@ class Peers {
   /// The statistics of batch normalizations are taken over the images of all processes within this scope; null if they
   /// are those of each process.
   virtual ops::StatisticsExchange* statistics() = 0;
-  /// The backward pass that comes completes the gradients: they may be summed up while it goes on.
+  /// The backward pass that comes completes the gradients: they may be summed up meanwhile.
   virtual void begin_last_backward() = 0;
   /// Sums up the gradients in the order of the processes, averages statistics, and returns the news of all.
   virtual std::vector<StepNews> end_step(const StepNews& own) = 0;

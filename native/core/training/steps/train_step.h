@@ -41,7 +41,7 @@ struct StepSchedule {
 
 /// The batches of an optimizer step.
 struct StepBatches {
-  /// What this process has of each batch; none of a last batch with fewer images than there are processes.
+  /// The part of each batch that this process has; none of a last batch with fewer images than there are processes.
   std::vector<Batch> batches;
   /// The images of each batch in all processes; empty if this one is alone.
   std::vector<int64_t> images = {};
