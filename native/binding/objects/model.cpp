@@ -267,6 +267,8 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
       env, thread,
       [=] {
         prepare_thread();
+        // All processes of a session find the same fault, and remain together.
+        task->check_data(*network->module, images.set);
         const auto evaluate = [&](Peers* peers) {
           return reviewkd::evaluate(
               *network, *task, images, evaluation, [&](int64_t done) { latest.send(done); }, *stop, peers);

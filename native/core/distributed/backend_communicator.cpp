@@ -11,7 +11,7 @@ namespace reviewkd {
 namespace {
 
 /// How often a wait looks whether it was abandoned.
-constexpr std::chrono::milliseconds kLook{50};
+constexpr std::chrono::milliseconds kBetweenLooks{50};
 
 /// Whether an operation has ended, as its own thread says.
 struct Ended {
@@ -46,7 +46,7 @@ void BackendCommunicator::wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   });
   {
     std::unique_lock lock(ended->mutex);
-    while (!ended->changed.wait_for(lock, kLook, [&] { return ended->has_ended; })) {
+    while (!ended->changed.wait_for(lock, kBetweenLooks, [&] { return ended->has_ended; })) {
       if (!*is_abandoned_) continue;
       is_busy_ = true;
       fail(ErrorCode::kAborted, "the work with other processes was stopped.");
