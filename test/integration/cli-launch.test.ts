@@ -97,6 +97,53 @@ describe("command line: launch", () => {
     expect(Number(event?.["startEpoch"])).to.be.at.least(1);
   });
 
+  /** Starts two processes that train together, and waits for their first epoch. */
+  async function startTogether(run: string,
+    ...flags: readonly string[]): Promise<{ running: Running; pids: number[] }> {
+    const running = start(["launch", "--processes", "2", "--json", ...flags, "--", ...LONG, "--run", run, "--resume",
+      "auto"]);
+    let stdout = "";
+    running.child.stdout.on("data", (text: string) => {
+      stdout += text;
+    });
+    await running.until(/"type":"epoch"/);
+    return { running, pids: (JSON.parse(stdout.split("\n", 1)[0] ?? "") as { pids: number[] }).pids };
+  }
+
+  it("starts all processes of a training again when one is killed: they continue together", async function () {
+    if (process.platform !== "linux") this.skip();
+    const { running, pids } = await startTogether(at("together"), "--max-restarts", "1");
+    process.kill(pids[1]!, "SIGKILL");
+    await running.until(/"type":"resumed"[^]*"type":"epoch"/);
+    running.child.kill("SIGUSR1");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    const events = jsonEvents(stdout);
+    expect(events.find(({ type }) => type === "process-failed")).to.include({ rank: 1, signal: "SIGKILL" });
+    expect(events.filter(({ type }) => type === "interrupted")).to.not.deep.equal([]);
+    expect(existsSync(at("together", "run.lock"))).to.equal(false);
+  });
+
+  it("stops all processes of a training when one of them receives a signal", async function () {
+    if (process.platform === "win32") this.skip();
+    const { running, pids } = await startTogether(at("one-signal"), "--max-restarts", "3");
+    process.kill(pids[1]!, "SIGTERM");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    const types = jsonEvents(stdout).map(({ type }) => type);
+    expect(types).to.include("interrupted");
+    expect(types.filter((type) => type === "processes-start")).to.have.length(1);
+  });
+
+  it("leaves no process of a training behind when it is killed", async function () {
+    if (process.platform !== "linux") this.skip();
+    const { running, pids } = await startTogether(at("orphans"));
+    running.child.kill("SIGKILL");
+    for (const pid of pids) await untilEnded(pid);
+    expect(existsSync(at("orphans", "last.safetensors"))).to.equal(true);
+    expect(existsSync(at("orphans", "run.lock"))).to.equal(false);
+  });
+
   it("leaves none behind that does not stop in time", async function () {
     if (process.platform !== "linux") this.skip();
     // Drawing the data takes half a minute, in which nothing can be stopped.

@@ -90,7 +90,7 @@ describe("the examples for clusters", function () {
     const torchrun = python?.includes("/") === true ? join(dirname(python), "torchrun") : undefined;
     if (torchrun === undefined || !existsSync(torchrun)) return this.skip();
     const cwd = await project();
-    const env = { ...process.env, NODE_OPTIONS: "", GPUS: "1",
+    const env = { ...process.env, NODE_OPTIONS: "", GPUS: "2",
       PATH: `${dirname(torchrun)}:${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
     const train = async (stopAt?: string): Promise<{ code: number | null; types: string[] }> => {
       const words = [join(examples, "torchrun.sh"), ...small("torchrun", 12)];
@@ -117,7 +117,9 @@ describe("the examples for clusters", function () {
     const cwd = await project();
     const slurm = await Slurm.start();
     try {
-      const flags = ["--nodes=1", "--ntasks-per-node=1", "--cpus-per-task=1", "--gres=none", "--output=job.log"];
+      // The machines of this SLURM have no names of their own.
+      const flags = ["--export=ALL,MASTER_ADDR=127.0.0.1", "--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1",
+        "--gres=none", "--output=job.log"];
       const { stdout } = await slurm.run("sbatch", ["--parsable", ...flags, join(examples, "train.sbatch"),
         ...small("slurm", 12)], { cwd });
       const id = stdout.trim();
