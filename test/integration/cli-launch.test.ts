@@ -1,7 +1,10 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { fail, jsonEvents, start, succeed, TINY, useDirectory, type JsonEvent, type Running } from "./helpers.js";
 
@@ -60,6 +63,28 @@ describe("command line: launch", () => {
       expect(existsSync(join(run, "run.lock"))).to.equal(false);
     });
   }
+
+  it("takes a key press in a terminal, which reaches a whole group of processes, for one", async function () {
+    // A terminal by util-linux' script.
+    if (process.platform !== "linux" || spawnSync("script", ["--version"]).status !== 0) this.skip();
+    const [run, exit] = [at("terminal"), at("exit-code")];
+    const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const words = [process.execPath, program, "launch", "--processes", "2", "--", ...LONG, "--run", run];
+    // The shell survives the key press to write the exit code.
+    const script = `trap : INT; ${words.map((word) => `'${word}'`).join(" ")}; echo $? > ${exit}`;
+    const env = { ...process.env, NODE_OPTIONS: "", SHELL: "/bin/sh", _: "/bin/sh" };
+    const terminal = spawn("script", ["-qec", script, "/dev/null"], { env });
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    while (!shown.includes('"type":"epoch"')) await once(terminal.stdout, "data");
+    terminal.stdin.write("\u0003");
+    await once(terminal, "close");
+    expect(await readFile(exit, "utf8")).to.equal("130\n");
+    expect(shown).to.include('"type":"interrupted"');
+    expect(existsSync(join(run, "run.lock"))).to.equal(false);
+  });
 
   it("resumes by itself after a process was killed", async function () {
     if (process.platform !== "linux") this.skip();
