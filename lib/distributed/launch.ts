@@ -7,7 +7,7 @@ import { forwardSignals } from "./forward-signals.js";
 import { freePort } from "./free-port.js";
 import { DEFAULT_STOP_SECONDS } from "./launched.js";
 import { LARGEST_PORT } from "./ports.js";
-import { ProcessGroup, type Failure, type ProgramOptions } from "./process-group.js";
+import { LaunchedProcesses, type Failure, type ProgramOptions } from "./launched-processes.js";
 import { processors } from "./processors.js";
 
 /** More processes than one machine has devices and cores for. */
@@ -87,7 +87,8 @@ export interface LaunchResult {
  * up to `maxRestarts` times. They stop as well when this process ends, even by SIGKILL: programs of this package do by
  * themselves, others by `listenForLauncherEnd`.
  *
- * @throws ReviewKdError `INVALID_ARGUMENT`, `PORT_IN_USE`: no port is free; `PROCESS_LOST`: one cannot be started.
+ * @throws ReviewKdError `INVALID_ARGUMENT`; `PROCESS_ENVIRONMENT`: this process was itself launched; `PORT_IN_USE`: no
+ * port is free; `PROCESS_LOST`: a process cannot be started.
  * @example
  * ```ts
  * const { exitCode } = await launchProcesses({ processes: 4, script: "train.js", words: ["--epochs", "10"] });
@@ -116,7 +117,7 @@ export async function launchProcesses(options: LaunchOptions): Promise<LaunchRes
 class Launcher {
   /** The same for the launchers of all machines. */
   readonly #run: string;
-  #group: ProcessGroup | undefined;
+  #group: LaunchedProcesses | undefined;
   #isStopped = false;
 
   constructor(private readonly plan: LaunchPlan, private readonly onEvent: (event: LaunchEvent) => void) {
@@ -142,7 +143,7 @@ class Launcher {
     const { processes, nodeRank, stopSeconds } = this.plan;
     const program = await programOf(this.plan, this.#run, restarts);
     if (this.#isStopped) return INTERRUPTED;
-    const group = new ProcessGroup(program, ({ index, exitCode, signal }) => {
+    const group = new LaunchedProcesses(program, ({ index, exitCode, signal }) => {
       this.onEvent({ type: "process-failed", rank: nodeRank * processes + index, exitCode, signal });
     });
     this.#group = group;
@@ -167,6 +168,12 @@ type LaunchPlan = LaunchSettings & { readonly script: string; readonly execArgv:
 function parsePlan(settings: z.input<typeof LaunchSettings>): LaunchPlan {
   const plan = parse(LaunchSettings, settings, "launch options");
   const { nodes, nodeRank, maxRestarts, master } = plan;
+  const own = process.env["REVIEWKD_LAUNCH"];
+  // A program that starts itself, whatever its arguments, would start others without end.
+  if (own !== undefined) {
+    throw new ReviewKdError("PROCESS_ENVIRONMENT",
+      `invalid environment variable REVIEWKD_LAUNCH: expected nothing where processes are launched, received "${own}". Launch them from a process that was not launched itself.`);
+  }
   if (nodeRank >= nodes) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid nodeRank in launch options: expected a whole number below nodes, which is ${nodes}, received ${nodeRank}. Number the machines from 0.`);

@@ -1,7 +1,10 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { fail, jsonEvents, start, succeed, TINY, useDirectory, type JsonEvent, type Running } from "./helpers.js";
 
@@ -61,6 +64,28 @@ describe("command line: launch", () => {
     });
   }
 
+  it("takes a key press in a terminal, which reaches a whole group of processes, for one", async function () {
+    // A terminal by util-linux' script.
+    if (process.platform !== "linux" || spawnSync("script", ["--version"]).status !== 0) this.skip();
+    const [run, exit] = [at("terminal"), at("exit-code")];
+    const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const words = [process.execPath, program, "launch", "--processes", "2", "--", ...LONG, "--run", run];
+    // The shell survives the key press to write the exit code.
+    const script = `trap : INT; ${words.map((word) => `'${word}'`).join(" ")}; echo $? > ${exit}`;
+    const env = { ...process.env, NODE_OPTIONS: "", SHELL: "/bin/sh", _: "/bin/sh" };
+    const terminal = spawn("script", ["-qec", script, "/dev/null"], { env });
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    while (!shown.includes('"type":"epoch"')) await once(terminal.stdout, "data");
+    terminal.stdin.write("\u0003");
+    await once(terminal, "close");
+    expect(await readFile(exit, "utf8")).to.equal("130\n");
+    expect(shown).to.include('"type":"interrupted"');
+    expect(existsSync(join(run, "run.lock"))).to.equal(false);
+  });
+
   it("resumes by itself after a process was killed", async function () {
     if (process.platform !== "linux") this.skip();
     const run = at("killed");
@@ -95,6 +120,53 @@ describe("command line: launch", () => {
     // Saved within an epoch or after one, not only at the end of the last.
     expect(event).to.include({ type: "start" });
     expect(Number(event?.["startEpoch"])).to.be.at.least(1);
+  });
+
+  /** Starts two processes that train together, and waits for their first epoch. */
+  async function startTogether(run: string,
+    ...flags: readonly string[]): Promise<{ running: Running; pids: number[] }> {
+    const running = start(["launch", "--processes", "2", "--json", ...flags, "--", ...LONG, "--run", run, "--resume",
+      "auto"]);
+    let stdout = "";
+    running.child.stdout.on("data", (text: string) => {
+      stdout += text;
+    });
+    await running.until(/"type":"epoch"/);
+    return { running, pids: (JSON.parse(stdout.split("\n", 1)[0] ?? "") as { pids: number[] }).pids };
+  }
+
+  it("starts all processes of a training again when one is killed: they continue together", async function () {
+    if (process.platform !== "linux") this.skip();
+    const { running, pids } = await startTogether(at("together"), "--max-restarts", "1");
+    process.kill(pids[1]!, "SIGKILL");
+    await running.until(/"type":"resumed"[^]*"type":"epoch"/);
+    running.child.kill("SIGUSR1");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    const events = jsonEvents(stdout);
+    expect(events.find(({ type }) => type === "process-failed")).to.include({ rank: 1, signal: "SIGKILL" });
+    expect(events.filter(({ type }) => type === "interrupted")).to.not.deep.equal([]);
+    expect(existsSync(at("together", "run.lock"))).to.equal(false);
+  });
+
+  it("stops all processes of a training when one of them receives a signal", async function () {
+    if (process.platform === "win32") this.skip();
+    const { running, pids } = await startTogether(at("one-signal"), "--max-restarts", "3");
+    process.kill(pids[1]!, "SIGTERM");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    const types = jsonEvents(stdout).map(({ type }) => type);
+    expect(types).to.include("interrupted");
+    expect(types.filter((type) => type === "processes-start")).to.have.length(1);
+  });
+
+  it("leaves no process of a training behind when it is killed", async function () {
+    if (process.platform !== "linux") this.skip();
+    const { running, pids } = await startTogether(at("orphans"));
+    running.child.kill("SIGKILL");
+    for (const pid of pids) await untilEnded(pid);
+    expect(existsSync(at("orphans", "last.safetensors"))).to.equal(true);
+    expect(existsSync(at("orphans", "run.lock"))).to.equal(false);
   });
 
   it("leaves none behind that does not stop in time", async function () {

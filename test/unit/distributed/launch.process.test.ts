@@ -126,6 +126,13 @@ describe("launchProcesses", () => {
       storeIsHosted: false });
   });
 
+  it("is refused in a process that was launched itself", async () => {
+    const error = await withVariables({ REVIEWKD_LAUNCH: "outer" },
+      () => failureOf("PROCESS_ENVIRONMENT", () => launch("record")));
+    expect(error.message).to.match(/^invalid environment variable REVIEWKD_LAUNCH: .* received "outer"\. Launch/);
+    expect(await readdir(scratch())).to.deep.equal([]);
+  });
+
   it("stops the others when one fails, and returns its exit code", async () => {
     const { exitCode, restarts, events } = await launch("fail", {}, "3");
     expect({ exitCode, restarts }).to.deep.equal({ exitCode: 3, restarts: 0 });

@@ -27,7 +27,7 @@ export interface Failure {
 const HAS_GROUPS = process.platform !== "win32";
 
 /** Processes of one program that live and end together: once one fails, the others are stopped. */
-export class ProcessGroup {
+export class LaunchedProcesses {
   readonly #children: readonly ChildProcess[];
   readonly #living = new Set<ChildProcess>();
   readonly #failures: Failure[] = [];
