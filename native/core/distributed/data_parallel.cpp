@@ -194,29 +194,50 @@ void DataParallel::share_state() {
     for (const auto& [name, tensor] : session_.training_state()) broadcast(tensor);
   });
   check_same_state();
+  check_same_teacher();
 }
 
-void DataParallel::check_same_state() {
-  group_->together([&] {
-    NamedTensors state;
-    {
-      const NetworkLock lock(session_.network(), session_.moving_teacher());
-      state = detached_copy(session_.training_state());
-    }
-    uint32_t sum = 0;
-    for (const auto& [name, tensor] : state) {
-      sum = crc32(name.data(), name.size(), sum);
-      sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
-    }
+void DataParallel::check_same_teacher() {
+  const auto teacher = session_.frozen_teacher();
+  if (!teacher) return;
+  NamedTensors state;
+  {
+    const NetworkLock lock(*teacher);
+    state = detached_copy(state_dict(*teacher->module));
+  }
+  if (const auto other = rank_with_other(state)) {
+    fail(ErrorCode::kProcessesDiffer, "invalid teacher ", teacher->name, " of ", description_of(*other),
+         ": expected the weights of ", description_of(0), ", received others. Give all processes the same file.");
+  }
+}
+
+std::optional<int64_t> DataParallel::rank_with_other(const NamedTensors& state) {
+  uint32_t sum = 0;
+  for (const auto& [name, tensor] : state) {
+    sum = crc32(name.data(), name.size(), sum);
+    sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
+  }
+  return group_->together([&]() -> std::optional<int64_t> {
     const at::Tensor sums = gathered(*host_, at::full({1}, static_cast<int64_t>(sum), at::kLong));  // [size, 1]
     const int64_t* all = sums.const_data_ptr<int64_t>();
     for (int64_t rank = 1; rank < group_->size(); ++rank) {
-      if (all[rank] == all[0]) continue;
-      fail(ErrorCode::kProcessesDiffer, "invalid networks after step ", session_.steps(), ": expected those of ",
-           description_of(0), " in every process, received others of ", description_of(rank),
-           ". Resume from the last checkpoint; use the same kind of processor on all machines.");
+      if (all[rank] != all[0]) return rank;
     }
+    return std::nullopt;
   });
+}
+
+void DataParallel::check_same_state() {
+  NamedTensors state;
+  {
+    const NetworkLock lock(session_.network(), session_.moving_teacher());
+    state = detached_copy(session_.training_state());
+  }
+  if (const auto other = rank_with_other(state)) {
+    fail(ErrorCode::kProcessesDiffer, "invalid networks after step ", session_.steps(), ": expected those of ",
+         description_of(0), " in every process, received others of ", description_of(*other),
+         ". Resume from the last checkpoint; use the same kind of processor on all machines.");
+  }
 }
 
 }  // namespace reviewkd

@@ -28,7 +28,8 @@ class DataParallel : public Peers {
   std::vector<at::Tensor> gather(const at::Tensor& bytes) override;
   std::string description_of(int64_t rank) const override;
 
-  /// Gives all processes the state of the first one: its networks, optimizer and position.
+  /// Gives all processes the state of the first one: its networks, optimizer and position. Throws PROCESSES_DIFFER if
+  /// their frozen teachers are not the same.
   void share_state();
   /// Throws PROCESSES_DIFFER unless the state of all processes has the same checksum.
   void check_same_state() override;
@@ -53,6 +54,10 @@ class DataParallel : public Peers {
     std::vector<at::Tensor> statistics, counters;
   };
   Buffers buffers() const;
+  /// Throws PROCESSES_DIFFER unless the frozen teacher is the same in all processes.
+  void check_same_teacher();
+  /// The first process whose tensors are not those of rank 0.
+  std::optional<int64_t> rank_with_other(const NamedTensors& state);
   void broadcast(const at::Tensor& values);
 
   std::shared_ptr<ProcessGroup> group_;
