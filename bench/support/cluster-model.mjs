@@ -15,12 +15,12 @@ export function exchangeSeconds(bytes, processes, link) {
   return 2 * (processes - 1) * link.latency + sent / link.bandwidth;
 }
 
-/** The seconds of the small exchange of losses and wishes that each step begins with. */
+/** The seconds of the small exchange of losses and wishes of each step. */
 export function newsSeconds(processes, link) {
   return processes === 1 ? 0 : (processes - 1) * link.latency;
 }
 
-/** The buckets of gradients of `bytes`, in bytes: see ExchangeOptions in native/core/distributed/gradient_exchange.h. */
+/** The buckets of gradients of `bytes`, in bytes: ExchangeOptions in native/core/distributed/gradient_exchange.h. */
 export function bucketsOf(bytes, { oneBucketBytes = 8 * 2 ** 20, bucketBytes = 4 * 2 ** 20 } = {}) {
   if (bytes <= oneBucketBytes) return [bytes];
   const count = Math.ceil(bytes / bucketBytes);

@@ -46,7 +46,7 @@ describe("the model of a step in many processes", () => {
 
   it("hides all buckets but the last behind a long backward pass", () => {
     const step = { compute: 10, backward: 6, bytes: 40e6 };
-    const last = exchangeSeconds(bucketsOf(40e6).at(-1), 8, LINK);
+    const last = exchangeSeconds(bucketsOf(40e6).at(-1) ?? 0, 8, LINK);
     expect(stepSeconds(step, 8, LINK)).to.be.closeTo(10 + 7 * LINK.latency + last, 1e-9);
     expect(stepSeconds({ ...step, backward: 0 }, 8, LINK)).to.be.greaterThan(stepSeconds(step, 8, LINK));
   });
