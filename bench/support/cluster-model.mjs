@@ -37,7 +37,7 @@ export function stepSeconds({ compute, backward, bytes, deviation = 0 }, process
   const buckets = bucketsOf(bytes);
   const last = exchangeSeconds(buckets.at(-1), processes, link);
   const others = (buckets.length - 1) * exchangeSeconds(buckets[0], processes, link);
-  // Gradients of the last layers are complete after the first part of the backward pass; the last bucket comes after it.
+  // Gradients of the last layers are complete soon in the backward pass; the last bucket is exchanged after it.
   const hidden = Math.min(others, backward * (buckets.length - 1) / buckets.length);
   return compute * (1 + deviation * expectedMaximum(processes)) + newsSeconds(processes, link) + others - hidden + last;
 }
