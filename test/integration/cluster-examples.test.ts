@@ -126,8 +126,11 @@ describe("the examples for clusters", function () {
       const log = (): string => (existsSync(join(cwd, "job.log")) ? readFileSync(join(cwd, "job.log"), "utf8") : "");
       while (!log().includes('"type":"epoch"')) await delay(50);
       await slurm.run("scancel", ["--signal=USR1", id]);
-      while ((await slurm.job(id)).state !== "COMPLETED") await delay(200);
-      expect(await slurm.job(id)).to.include({ exitCode: "0:0", restarts: 1 });
+      const isOver = async (): Promise<boolean> =>
+        ["COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL"].includes((await slurm.job(id)).state);
+      while (!(await isOver())) await delay(200);
+      expect(await slurm.job(id), log().slice(-4000)).to.deep.equal({ state: "COMPLETED", exitCode: "0:0",
+        restarts: 1 });
       const events = log().split("\n").filter((line) => line.startsWith("{")).map((line) =>
         JSON.parse(line) as { type: string; checkpoint?: string }
       );
