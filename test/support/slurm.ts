@@ -111,8 +111,12 @@ PartitionName=main Nodes=ALL Default=YES State=UP
     }
     for (const daemon of this.daemons) {
       if (daemon.exitCode !== null) continue;
+      const ended = once(daemon, "exit");
       daemon.kill("SIGTERM");
-      await once(daemon, "exit");
+      // A node waits for steps that do not end.
+      const killer = setTimeout(() => daemon.kill("SIGKILL"), 5_000);
+      await ended;
+      clearTimeout(killer);
     }
     rmSync(this.directory, { recursive: true, force: true });
   }
