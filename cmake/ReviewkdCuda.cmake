@@ -16,6 +16,8 @@ if(UNIX)
     LIBRARY_OUTPUT_DIRECTORY "${REVIEWKD_OUTPUT_DIR}$<1:>")
 endif()
 
+include("${CMAKE_CURRENT_LIST_DIR}/ReviewkdNccl.cmake")
+
 option(REVIEWKD_CUDA "Build the plugin for CUDA devices" OFF)
 if(NOT REVIEWKD_CUDA)
   return()
@@ -78,11 +80,12 @@ add_custom_target(reviewkd_kernel_resources
   COMMAND "${reviewkd_nvcc}" ${reviewkd_nvcc_options} -arch=sm_90 -cubin -Xptxas=-v native/cuda/kernels.cu -o "${CMAKE_BINARY_DIR}/kernels.cubin"
   WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" VERBATIM COMMENT "Listing the registers and memory of the CUDA kernels for sm_90")
 
-add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp native/cuda/graph_memory.cpp native/cuda/nccl.cpp "${reviewkd_kernels}")
+add_library(reviewkd_cuda MODULE native/cuda/plugin.cpp native/cuda/streams/streams.cpp native/cuda/streams/graph.cpp native/cuda/streams/graph_memory.cpp "${reviewkd_kernels}")
 reviewkd_compile_options(reviewkd_cuda)
 target_compile_definitions(reviewkd_cuda PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"sm ${reviewkd_built_for}, PTX ${newest}\"")
 target_include_directories(reviewkd_cuda PRIVATE native)
 target_include_directories(reviewkd_cuda SYSTEM PRIVATE "${reviewkd_cuda_include}")
+reviewkd_add_nccl(reviewkd_cuda "${reviewkd_cuda_include}")
 target_link_libraries(reviewkd_cuda PRIVATE "${reviewkd_torch_cuda}" "${reviewkd_c10_cuda}" "${reviewkd_cudart}" LibTorch::cpu)
 # Resolves every symbol at link time rather than on the machine of a GPU user. The plugin's libraries are loaded
 # before it, so it needs no run path.

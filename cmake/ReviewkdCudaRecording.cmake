@@ -63,8 +63,9 @@ target_include_directories(reviewkd_recording_control SYSTEM PRIVATE "${NODE_API
 target_link_libraries(reviewkd_recording_control PRIVATE ${CMAKE_DL_LIBS})
 
 # The plugin, with kernels that the runtime runs on the host: requires no nvcc.
-add_library(reviewkd_cuda_recorded MODULE native/cuda/plugin.cpp native/cuda/streams.cpp native/cuda/graph.cpp native/cuda/graph_memory.cpp native/cuda/recording/plugin_kernels.cpp)
+add_library(reviewkd_cuda_recorded MODULE native/cuda/plugin.cpp native/cuda/streams/streams.cpp native/cuda/streams/graph.cpp native/cuda/streams/graph_memory.cpp native/cuda/recording/plugin_kernels.cpp)
 reviewkd_recording_library(reviewkd_cuda_recorded)
+reviewkd_add_nccl(reviewkd_cuda_recorded "${REVIEWKD_CUDA_INCLUDE_DIR}")
 target_compile_options(reviewkd_cuda_recorded PRIVATE -fno-strict-aliasing)
 target_compile_definitions(reviewkd_cuda_recorded PRIVATE "REVIEWKD_CUDA_BUILT_FOR=\"the recording runtime\"")
 target_link_libraries(reviewkd_cuda_recorded PRIVATE reviewkd_recording "${reviewkd_recording_torch_cuda}" "${reviewkd_recording_c10_cuda}" LibTorch::cpu)

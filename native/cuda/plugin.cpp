@@ -7,8 +7,8 @@
 
 #include "core/ops/backend/kernel_backend.h"
 #include "cuda/kernels.h"
-#include "cuda/nccl.h"
-#include "cuda/streams.h"
+#include "cuda/nccl/nccl.h"
+#include "cuda/streams/streams.h"
 
 namespace reviewkd::cuda {
 namespace {
@@ -35,7 +35,7 @@ extern "C" __attribute__((visibility("default"))) const reviewkd::ops::KernelBac
     result.libtorch = TORCH_VERSION;
     result.built_for = REVIEWKD_CUDA_BUILT_FOR;
     result.free_memory = &cuda::free_memory;
-    result.open_nccl = &cuda::open_nccl;
+    if (cuda::fits_nccl_of_libtorch()) result.open_nccl = &cuda::open_nccl;
     cuda::add_streams_and_graphs(result);
     return result;
   }();

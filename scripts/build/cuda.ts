@@ -12,6 +12,7 @@ import { inspectLibTorch, type LibTorch } from "../../lib/install/libtorch-direc
 import { torchOfPython, type InstallContext } from "../../lib/install/pip.js";
 import { defaultPins } from "../../lib/install/pins.js";
 import { kernelResources, type KernelResources } from "../cuda/resources.js";
+import { ensureNcclHeader } from "../cuda/nccl.js";
 import { ensureCudaToolkit } from "../cuda/toolkit.js";
 import { definedSymbols, readLibrary } from "../package/elf.js";
 import { BuildError } from "../support/errors.js";
@@ -55,6 +56,7 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
   // @env CUDA_HOME builds: The CUDA toolkit whose `nvcc` compiles the plugin. Default: the one that pip downloads
   // into the cache.
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit(context);
+  const nccl = await ensureNcclHeader(libtorch, context);
   const directory = join(root, "build/cuda");
   // Separate from the addon, which `--clean-first` must not delete.
   const output = join(directory, "Release");
@@ -62,8 +64,8 @@ async function build(root: string, context: InstallContext): Promise<CudaBuild> 
   // Its entries for the compiler and libraries may be outdated.
   await rm(join(directory, "CMakeCache.txt"), { force: true });
   await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA=ON",
-    `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`, `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`,
-    `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED" });
+    `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`, `-DREVIEWKD_NCCL_INCLUDE_DIR=${nccl}`,
+    `-DREVIEWKD_LIBTORCH_DIR=${libtorch.directory}`, `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED" });
   const begin = performance.now();
   await cmake(["--build", directory, "--target", "reviewkd_cuda", "--clean-first", "--parallel",
     String(availableParallelism())], { code: "COMPILE_FAILED" });

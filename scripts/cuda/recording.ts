@@ -4,10 +4,12 @@ import { cp, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { withFileLock } from "../../lib/install/file-lock.js";
+import { inspectLibTorch } from "../../lib/install/libtorch-directory.js";
 import type { InstallContext } from "../../lib/install/pip.js";
 import { cmake } from "../build/cmake.js";
 import { ensureVersion, pinsOf } from "../check/libtorch-versions/pins.js";
 import { BuildError } from "../support/errors.js";
+import { ensureNcclHeader } from "./nccl.js";
 import { writeStubs } from "./stubs.js";
 import { ensureCudaHalf, ensureCudaHeaders } from "./toolkit.js";
 
@@ -53,9 +55,10 @@ export async function withRecording<T>(options: RecordingOptions,
 
 async function buildForPackage(options: RecordingOptions, directory: string, include: string): Promise<Recording> {
   const libtorch = await ensureCudaHalf(options);
+  const nccl = await ensureNcclHeader(inspectLibTorch(libtorch, "CUDA half"), options);
   const output = join(directory, "Release");
   options.progress("building the recording CUDA runtime");
-  await build(options.root, directory, { output, libtorch, include }, ["reviewkd_recording_all"]);
+  await build(options.root, directory, { output, libtorch, include, nccl }, ["reviewkd_recording_all"]);
   return { root: options.root, env: variables(output, libtorch) };
 }
 
@@ -66,10 +69,11 @@ async function buildForVersion(torch: string, { root, env, progress }: Recording
     throw new BuildError("NOT_BUILT",
       `invalid package: expected ${PACKAGE.join(", ")} in ${root}, received none of ${missing.join(", ")}. Run \`npm run build\`.`);
   const libtorch = await ensureVersion(pinsOf(torch, "--torch"), { env, progress });
+  const nccl = await ensureNcclHeader(libtorch, { env, progress });
   const copy = join(directory, "package");
   const output = join(copy, "build/Release");
   progress(`building the recording CUDA runtime and the addon for torch ${torch}`);
-  await build(root, directory, { output, libtorch: libtorch.directory, include }, ["reviewkd", "reviewkd_testing",
+  await build(root, directory, { output, libtorch: libtorch.directory, include, nccl }, ["reviewkd", "reviewkd_testing",
     "reviewkd_preload", "reviewkd_recording_all"]);
   for (const name of [...PACKAGE, "node_modules"]) await rm(join(copy, name), { recursive: true, force: true });
   for (const name of PACKAGE) await cp(join(root, name), join(copy, name), { recursive: true });
@@ -87,15 +91,16 @@ function variables(output: string, libtorch: string): NodeJS.ProcessEnv {
   };
 }
 
-async function build(root: string, directory: string, paths: Record<"output" | "libtorch" | "include", string>,
+async function build(root: string, directory: string, paths: Record<"output" | "libtorch" | "include" | "nccl", string>,
   targets: readonly string[]): Promise<void> {
-  const { output, libtorch, include } = paths;
+  const { output, libtorch, include, nccl } = paths;
   const generated = join(directory, "generated");
   await writeStubs(libtorch, generated);
   const cache = join(directory, "CMakeCache.txt");
   if (existsSync(cache) && !readFileSync(cache, "utf8").includes(`${libtorch}\n`)) await rm(cache);
   await cmake(["-S", root, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", "-DREVIEWKD_CUDA_RECORDING=ON",
-    `-DREVIEWKD_CUDA_INCLUDE_DIR=${include}`, `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_OUTPUT_DIR=${output}`,
+    `-DREVIEWKD_CUDA_INCLUDE_DIR=${include}`, `-DREVIEWKD_NCCL_INCLUDE_DIR=${nccl}`,
+    `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_OUTPUT_DIR=${output}`,
     `-DREVIEWKD_RECORDING_GENERATED_DIR=${generated}`], { code: "CONFIGURE_FAILED" });
   await cmake(["--build", directory, "--target", ...targets, "--parallel", String(availableParallelism())], {
     code: "COMPILE_FAILED",

@@ -1,7 +1,7 @@
 // The CUDA build dependencies, taken from pip wheels into the cache: the compiler, its headers, libtorch's CUDA half.
 // Running kernels requires none of them.
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ReviewKdError } from "../../lib/errors.js";
 import { cacheRoot, checkEntry, cudaEntry, MARKER, markComplete, platformName } from "../../lib/install/cache.js";
 import { cudaWheels } from "../../lib/install/fetch.js";
@@ -18,8 +18,14 @@ export const defaultToolkit = JSON.parse(
   readFileSync(new URL("./toolkit-pins.json", import.meta.url), "utf8"),
 ) as ToolkitPins;
 
-/** NVIDIA's compiler and headers. pip's layout contains the number of the CUDA release. */
-const TOOLKIT_FILES: WheelFilter = { keep: /^nvidia\/cu13\/|\.dist-info\// };
+/**
+ * NVIDIA's compiler and headers; of CCCL those that the others include. pip's layout contains the number of the CUDA
+ * release.
+ */
+const TOOLKIT_FILES: WheelFilter = { keep: /^nvidia\/cu13\/|\.dist-info\//,
+  drop: /^nvidia\/cu13\/(?:include\/cccl|lib\/cmake)\// };
+const CUDA_HEADER = "nvidia/cu13/include/cuda_runtime_api.h";
+const CCCL_HEADER = "nvidia/cu13/include/nv/target";
 
 /**
  * The directory with bin/nvcc and include, downloaded unless present.
@@ -27,8 +33,8 @@ const TOOLKIT_FILES: WheelFilter = { keep: /^nvidia\/cu13\/|\.dist-info\// };
  * @throws ReviewKdError `CUDA_UNAVAILABLE` (none is pinned for this platform), and as `installWheels`.
  */
 export async function ensureCudaToolkit(context: InstallContext, pins: ToolkitPins = defaultToolkit): Promise<string> {
-  const entry = await ensureEntry(context, `cuda-toolkit/${pins.toolkit}-${platformName}`, "nvidia/cu13/bin/nvcc",
-    TOOLKIT_FILES, toolkitWheels(pins), pins.pythonVersion);
+  const entry = await ensureEntry(context, `cuda-toolkit/${pins.toolkit}-${platformName}`, ["nvidia/cu13/bin/nvcc",
+    CCCL_HEADER], TOOLKIT_FILES, toolkitWheels(pins), pins.pythonVersion);
   return join(entry, "nvidia/cu13");
 }
 
@@ -40,14 +46,13 @@ export async function ensureCudaToolkit(context: InstallContext, pins: ToolkitPi
 export async function ensureCudaHeaders(context: InstallContext): Promise<string> {
   const name = `${defaultToolkit.toolkit}-${platformName}`;
   const home = context.env["CUDA_HOME"];
-  for (const include of [home && join(home, "include"),
-    join(cacheRoot(context.env), "cuda-toolkit", name, "nvidia/cu13/include")]) {
-    if (include && existsSync(join(include, "cuda_runtime_api.h"))) return include;
-  }
-  const set = select(toolkitWheels(defaultToolkit), /^nvidia-cuda-(?:runtime|crt)==/, 50);
-  const entry = await ensureEntry(context, `cuda-headers/${name}`, "nvidia/cu13/include/cuda_runtime_api.h",
-    TOOLKIT_FILES, set, defaultToolkit.pythonVersion);
-  return join(entry, "nvidia/cu13/include");
+  if (home && existsSync(join(home, "include/cuda_runtime_api.h"))) return join(home, "include");
+  const compiler = join(cacheRoot(context.env), "cuda-toolkit", name);
+  if (hasAll(compiler, [CUDA_HEADER, CCCL_HEADER])) return dirname(join(compiler, CUDA_HEADER));
+  const set = select(toolkitWheels(defaultToolkit), /^nvidia-cuda-(?:runtime|crt|cccl)==/, 50);
+  const entry = await ensureEntry(context, `cuda-headers/${name}`, [CUDA_HEADER, CCCL_HEADER], TOOLKIT_FILES, set,
+    defaultToolkit.pythonVersion);
+  return dirname(join(entry, CUDA_HEADER));
 }
 
 /**
@@ -64,7 +69,7 @@ export async function ensureCudaHalf(context: InstallContext): Promise<string> {
   }
   const folder = `libtorch-cuda-half/${defaultPins.torch}-${set.variant}-${platformName}`;
   return join(
-    await ensureEntry(context, folder, "torch/lib/libtorch_cuda.so", CUDA_FILES, select(set, /^torch==/, 2500),
+    await ensureEntry(context, folder, ["torch/lib/libtorch_cuda.so"], CUDA_FILES, select(set, /^torch==/, 2500),
       defaultPins.pythonVersion),
     "torch",
   );
@@ -84,12 +89,16 @@ function select(set: WheelSet, requirements: RegExp, diskMegabytes: number): Whe
     diskMegabytes };
 }
 
-/** An entry of the cache with the file `contents`, downloaded unless present. */
-async function ensureEntry(context: InstallContext, name: string, contents: string, files: WheelFilter, set: WheelSet,
-  pythonVersion: string): Promise<string> {
+function hasAll(directory: string, files: readonly string[]): boolean {
+  return files.every((file) => existsSync(join(directory, file)));
+}
+
+/** An entry of the cache with the files `contents`, downloaded unless all are present. */
+export async function ensureEntry(context: InstallContext, name: string, contents: readonly string[],
+  files: WheelFilter, set: WheelSet, pythonVersion: string): Promise<string> {
   const directory = join(cacheRoot(context.env), name);
   await withEntryLock(context, directory, async () => {
-    if (existsSync(join(directory, contents))) {
+    if (hasAll(directory, contents)) {
       if (existsSync(join(directory, MARKER))) checkEntry(directory);
       return;
     }
@@ -99,9 +108,9 @@ async function ensureEntry(context: InstallContext, name: string, contents: stri
       set,
       files,
       complete: async (unpacked) => {
-        if (!existsSync(join(unpacked, contents)))
+        if (!hasAll(unpacked, contents))
           throw new ReviewKdError("FILE_CORRUPT",
-            `invalid wheels: expected ${contents} in them, received none. Check the pins.`);
+            `invalid wheels: expected ${contents.join(" and ")} in them, received less. Check the pins.`);
         await markComplete(unpacked);
       },
     });

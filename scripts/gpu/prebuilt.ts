@@ -2,6 +2,7 @@
 // compile errors are found early.
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { ensureNcclHeader } from "../cuda/nccl.js";
 import { ensureCudaToolkit } from "../cuda/toolkit.js";
 import { compileNative } from "../check/libtorch-versions/compile.js";
 import { ensureVersion, pinsOf } from "../check/libtorch-versions/pins.js";
@@ -22,9 +23,10 @@ export async function buildForDevice(root: string, torch: string, architectures:
   { env, progress }: InstallContext): Promise<string> {
   const libtorch = await ensureVersion(pinsOf(torch, "--torch"), { env, progress });
   const toolkit = env["CUDA_HOME"] || await ensureCudaToolkit({ env, progress });
+  const nccl = await ensureNcclHeader(libtorch, { env, progress });
   progress(`compiling the addon and the plugin for torch ${torch}, architecture ${architectures}`);
   const { output } = await compileNative({ root, directory: join(root, "build/gpu-kit"), libtorch: libtorch.directory,
-    toolkit, architectures, env, fix: "Fix the error, or pass --no-prebuilt." });
+    toolkit, nccl, architectures, env, fix: "Fix the error, or pass --no-prebuilt." });
   return output;
 }
 

@@ -5,7 +5,7 @@
 
 #include "binding/support/handle.h"
 #include "core/data/detection/detection_queue.h"
-#include "core/data/image_queue.h"
+#include "core/data/queues/image_queue.h"
 
 namespace reviewkd::binding {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "binding/support/worker_thread.h"
-#include "core/data/batch_queue.h"
+#include "core/data/queues/batch_queue.h"
 
 namespace reviewkd::binding {
 

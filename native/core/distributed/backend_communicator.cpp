@@ -3,15 +3,19 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/stopwatch.h"
 
 namespace reviewkd {
 namespace {
 
 /// How often a wait looks whether it was abandoned.
 constexpr std::chrono::milliseconds kBetweenLooks{50};
+/// How long a device may take to its last operation.
+constexpr double kFinishSeconds = 5;
 
 /// Whether an operation has ended, as its own thread says.
 struct Ended {
@@ -29,11 +33,23 @@ BackendCommunicator::BackendCommunicator(c10::intrusive_ptr<c10d::Backend> backe
 BackendCommunicator::~BackendCommunicator() {
   // A backend waits for its operations when it is destroyed, which an abandoned one would for the whole timeout.
   if (is_busy_) static_cast<void>(backend_.release());
+  if (on_device_) finish_on_device();
+}
+
+void BackendCommunicator::finish_on_device() {
+  try {
+    Stopwatch watch;
+    for (double waited = 0; !on_device_->isCompleted() && waited < kFinishSeconds; waited += watch.lap())
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  } catch (const std::exception&) {
+    // The device has failed, which was reported by the work on it.
+  }
 }
 
 void BackendCommunicator::wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   if (backend_->getBackendName() != "gloo") {
     work->wait();  // the current stream waits, not this thread
+    on_device_ = work;
     return;
   }
   const auto ended = std::make_shared<Ended>();

@@ -24,11 +24,15 @@ class BackendCommunicator : public Communicator {
 
  private:
   void wait_for(const c10::intrusive_ptr<c10d::Work>& work);
+  /// Waits until the device has done the last operation, but not for processes that are lost.
+  void finish_on_device();
 
   c10::intrusive_ptr<c10d::Backend> backend_;
   std::shared_ptr<const std::atomic<bool>> is_abandoned_;
   /// An operation continues whose end was not waited for.
   bool is_busy_ = false;
+  /// The last operation on a device, which the host does not wait for; null on the CPU.
+  c10::intrusive_ptr<c10d::Work> on_device_;
 };
 
 }  // namespace reviewkd

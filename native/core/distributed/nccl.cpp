@@ -20,8 +20,8 @@ c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store
     const auto& status = ops::kernel_backend_status();
     fail(ErrorCode::kCudaUnavailable,
          "no NCCL for device \"cuda\" in several processes: it comes with the CUDA plugin, ",
-         status.reason.empty() ? "which has none" : status.reason, ". ", status.fix, status.fix.empty() ? "" : ". ",
-         "Or use device \"cpu\".");
+         status.reason.empty() ? "which was built for another version of NCCL than libtorch" : status.reason, ". ",
+         status.fix, status.fix.empty() ? "" : ". ", "Or use device \"cpu\".");
   }
   c10::intrusive_ptr<c10d::Store> meeting = store;
   if (!meeting) meeting = c10::make_intrusive<c10d::HashStore>();

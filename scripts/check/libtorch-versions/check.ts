@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { InstallContext } from "../../../lib/install/pip.js";
 import type { Pins } from "../../../lib/install/pins.js";
 import { resolveSymbols } from "../../build/cuda.js";
+import { ensureNcclHeader } from "../../cuda/nccl.js";
 import { BuildError } from "../../support/errors.js";
 import { compileNative } from "./compile.js";
 import { loadInNewProcess } from "./load.js";
@@ -23,6 +24,7 @@ export interface CheckContext extends InstallContext {
 export async function checkVersion(pins: Pins, context: CheckContext): Promise<CheckResult> {
   const { root, directory, toolkit, env, progress } = context;
   const libtorch = await ensureVersion(pins, context);
+  const nccl = await ensureNcclHeader(libtorch, context);
   const result: CheckResult = { torch: libtorch.version, variant: libtorch.variant, warnings: [] };
   // Everything that includes libtorch is recompiled, so that its warnings reappear. kernels.o, in another folder, does
   // not include it.
@@ -34,6 +36,7 @@ export async function checkVersion(pins: Pins, context: CheckContext): Promise<C
       directory,
       libtorch: libtorch.directory,
       toolkit,
+      nccl,
       architectures: "90",
       env,
       fix: "Fix the error.",

@@ -15,6 +15,8 @@ export interface CompileOptions {
   readonly libtorch: string;
   /** With bin/nvcc. */
   readonly toolkit: string;
+  /** With nccl.h. */
+  readonly nccl: string;
   /** CUDA architectures, as CMake lists them, such as `90`. */
   readonly architectures: string;
   readonly env: NodeJS.ProcessEnv;
@@ -30,7 +32,7 @@ export interface CompileOptions {
  * @throws BuildError CMAKE_NOT_FOUND, CONFIGURE_FAILED or COMPILE_FAILED.
  */
 export async function compileNative(
-  { root, directory, libtorch, toolkit, architectures, env, fix, onLine }: CompileOptions,
+  { root, directory, libtorch, toolkit, nccl, architectures, env, fix, onLine }: CompileOptions,
 ): Promise<{ output: string; seconds: number }> {
   const output = join(directory, "Release");
   const hasNinja = (await run("ninja", ["--version"], { env })).status === 0;
@@ -38,8 +40,8 @@ export async function compileNative(
   rmSync(join(directory, "CMakeCache.txt"), { force: true });
   await cmake(["-S", root, "-B", directory, ...(hasNinja ? ["-G", "Ninja"] : []), "-DCMAKE_BUILD_TYPE=Release",
     "-DREVIEWKD_CUDA=ON", `-DREVIEWKD_LIBTORCH_DIR=${libtorch}`, `-DREVIEWKD_CUDA_TOOLKIT_DIR=${toolkit}`,
-    `-DREVIEWKD_CUDA_ARCHITECTURES=${architectures}`, `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED",
-    env, fix, onLine });
+    `-DREVIEWKD_NCCL_INCLUDE_DIR=${nccl}`, `-DREVIEWKD_CUDA_ARCHITECTURES=${architectures}`,
+    `-DREVIEWKD_OUTPUT_DIR=${output}`], { code: "CONFIGURE_FAILED", env, fix, onLine });
   const begin = performance.now();
   await cmake(["--build", directory, "--parallel", String(availableParallelism())], { code: "COMPILE_FAILED", env, fix,
     onLine });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { cacheRoot, cudaEntry } from "../../../lib/install/cache.js";
 import { ensureCudaLibTorch } from "../../../lib/install/fetch.js";
 import type { LocatedLibTorch } from "../../../lib/install/locate.js";
-import type { Pins } from "../../../lib/install/pins.js";
+import type { Pins, WheelSet } from "../../../lib/install/pins.js";
 import type { InstallContext } from "../../../lib/install/pip.js";
 import { BuildError } from "../../support/errors.js";
 
@@ -18,8 +18,8 @@ interface VersionPins {
   readonly tags: string[];
   /** Required while one version is unpacked. */
   readonly diskMegabytes: number;
-  /** Only the wheels that compiling, linking and loading need. */
-  readonly versions: Record<string, { variant: string; wheels: string[] }>;
+  /** Only the wheels that compiling, linking and loading need; and the NCCL that it was built with, for its header. */
+  readonly versions: Record<string, { variant: string; wheels: string[]; nccl: string }>;
   /** By requirement. */
   readonly sha256: Record<string, string>;
 }
@@ -44,6 +44,26 @@ export function pinsOf(torch: string, option: string): Pins {
   const wheels = Object.fromEntries(version.wheels.map((requirement) => [requirement, hashOf(requirement)]));
   const cuda = { variant: version.variant, tags: lock.tags, wheels, diskMegabytes: lock.diskMegabytes };
   return { torch, pythonVersion: lock.pythonVersion, platforms: { [lock.platform]: { ...cuda, cuda } } };
+}
+
+/**
+ * The wheel with the NCCL that a version of libtorch was built with.
+ *
+ * @param torch - A version, whose minor version counts: all of its patches have the same NCCL.
+ * @throws BuildError USAGE for a version without pins.
+ */
+export function ncclPinsOf(
+  torch: string,
+): { readonly requirement: string; readonly pythonVersion: string; readonly set: WheelSet } {
+  const minor = /^\d+\.\d+\./.exec(torch)?.[0] ?? torch;
+  const [, version] = Object.entries(lock.versions).find(([name]) => name.startsWith(minor)) ?? [];
+  if (version === undefined) {
+    throw new BuildError("USAGE",
+      `invalid libtorch: expected the NCCL of ${TORCH_VERSIONS.join(", ")}, received libtorch ${torch}. Add the version with its NCCL to scripts/check/libtorch-versions/pins.json.`);
+  }
+  const { nccl: requirement, variant } = version;
+  const set = { variant, tags: lock.tags, wheels: { [requirement]: hashOf(requirement) }, diskMegabytes: 500 };
+  return { requirement, pythonVersion: lock.pythonVersion, set };
 }
 
 function hashOf(requirement: string): string {

@@ -73,6 +73,7 @@ describe("the kernels for CUDA devices, on the CPU", function () {
     "test/unit/training/determinism.test.ts",
     "test/unit/training/bad-batches.test.ts",
     "test/gpu/training.test.ts",
+    "test/gpu/process-group.test.ts",
     "test/gpu/faults.test.ts",
   ];
   /** Thread by thread, some of this file's pairs take long. */

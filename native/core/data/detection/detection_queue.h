@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/data/batch_queue.h"
+#include "core/data/queues/batch_queue.h"
 #include "core/data/detection/instance_table.h"
 
 namespace reviewkd {

@@ -361,8 +361,9 @@ struct KernelBackend {
   void (*pack_tensor_weights)(const TensorConvolutionWeights& call);
   void (*tensor_convolution)(const TensorConvolution& call);
 
-  /// c10d's backend of NCCL for one of several processes, which the caller owns; null if there is none. store: a
-  /// c10::intrusive_ptr<c10d::Store>.
+  /// c10d's backend of NCCL for one of several processes, which the caller owns. store: a
+  /// c10::intrusive_ptr<c10d::Store>. Null in the host emulation, and if libtorch was built with another version of NCCL
+  /// than the plugin.
   void* (*open_nccl)(const void* store, int32_t rank, int32_t size, int64_t timeout_milliseconds);
 };
 

@@ -2,7 +2,7 @@
 // A queue of labelled images of one size, normalized for classifiers.
 
 #include "core/data/augmentation.h"
-#include "core/data/batch_queue.h"
+#include "core/data/queues/batch_queue.h"
 #include "core/data/dataset.h"
 
 namespace reviewkd {

@@ -1,4 +1,4 @@
-#include "cuda/streams.h"
+#include "cuda/streams/streams.h"
 
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/graph.h"
+#include "cuda/streams/graph.h"
 #include "cuda/kernels.h"
 
 /// Declared here because libtorch's header requires those of NVIDIA's libraries. 2.11 does not define it and keeps

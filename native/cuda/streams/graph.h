@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "cuda/graph_memory.h"
+#include "cuda/streams/graph_memory.h"
 
 namespace reviewkd::cuda {
 

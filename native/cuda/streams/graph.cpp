@@ -1,4 +1,4 @@
-#include "cuda/graph.h"
+#include "cuda/streams/graph.h"
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAException.h>

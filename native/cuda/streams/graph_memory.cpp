@@ -1,4 +1,4 @@
-#include "cuda/graph_memory.h"
+#include "cuda/streams/graph_memory.h"
 
 #include <ATen/core/CachingHostAllocator.h>
 #include <c10/cuda/CUDACachingAllocator.h>

@@ -1,4 +1,4 @@
-#include "core/data/batch_queue.h"
+#include "core/data/queues/batch_queue.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "core/data/image_queue.h"
+#include "core/data/queues/image_queue.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,0 +1,3 @@
+#pragma once
+
+using cusolverDnHandle_t = struct cusolverDnContext*;
