@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { createDistiller, createModel, createSession, loadDataset, ReviewKdError, systemInfo, Tensor, type Dataset,
   type Distiller, type Session } from "../../lib/index.js";
+import { addon } from "../../lib/native.js";
+import { sessionWithGroupOfOne } from "../support/group-of-one.js";
 import { testingAddon } from "../support/testing-addon.js";
 import { control } from "./control.js";
 
@@ -31,9 +33,10 @@ async function distillerOf(teacher = "resnet14", student = "resnet8"): Promise<D
   });
 }
 
+const OPTIONS = { precision: "bfloat16", optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9 } } as const;
+
 const sessionOf = (distiller: Distiller, device: "cpu" | "cuda" = "cuda"): Promise<Session> =>
-  createSession({ distiller, device, precision: "bfloat16",
-    optimizer: { kind: "sgd", learningRate: 0.001, momentum: 0.9 } });
+  createSession({ distiller, device, ...OPTIONS });
 
 let epochs = 0;
 
@@ -248,6 +251,21 @@ export const SCENARIOS = {
       rates: await testingAddon().kernelRates({ device: "cuda", bfloat16: true, images: 2, channels: 64, side: 32,
         runs: 1 }),
     };
+  },
+
+  /** Sequential sessions with a process group of one, an epoch each. */
+  async "group of one"({ sessions = 2 }: { sessions?: number }) {
+    const data = await dataOf(3);
+    const backends = await addon().processGroupBackends();
+    const outcomes: Outcome[] = [];
+    for (let index = 0; index < sessions; ++index) {
+      const session = await sessionWithGroupOfOne({ distiller: await distillerOf(), ...OPTIONS, device: "cuda" });
+      outcomes.push(await train(session, data, String(index)));
+      session.dispose();
+      await released();
+      control.mark(`disposed ${index}`);
+    }
+    return { backends, outcomes };
   },
 
   /** Steps of a custom loop. */
