@@ -61,16 +61,17 @@ describe("import rules of native", () => {
     distillation: ["base", "ops", "models"],
     tasks: ["base", "formats", "ops", "models", "data"],
     training: ["base", "ops", "models", "data", "distillation", "tasks"],
+    distributed: ["base", "platform", "io", "ops", "models", "data", "distillation", "tasks", "training"],
     checkpoint: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training"],
     binding: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
-      "checkpoint"],
+      "distributed", "checkpoint"],
     cuda: ["ops"],
     // Part of no package: a CUDA runtime for tests on Linux, with the addon by which they talk to it.
     recording: ["ops", "cuda"],
     preload: ["platform"],
     // Nothing includes tests.
     tests: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
-      "checkpoint", "cuda"],
+      "distributed", "checkpoint", "cuda"],
   };
 
   const files = filesBelow("native", /\.(h|inl|cpp|cu|cuh)$/).filter((file) => file !== "native/core/pch.h");

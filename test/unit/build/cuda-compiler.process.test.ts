@@ -38,8 +38,8 @@ describe("the CUDA compiler of the CMake build", function () {
 
   beforeEach(() => {
     const sources = ["native/cuda/host_emulation/host_emulation.cpp", "native/cuda/plugin.cpp",
-      "native/cuda/streams.cpp", "native/cuda/graph.cpp", "native/cuda/graph_memory.cpp", "native/cuda/kernels.cu",
-      "native/core/ops/backend/kernel_backend.h"];
+      ...["streams", "graph", "graph_memory"].map((name) => `native/cuda/streams/${name}.cpp`),
+      "native/cuda/nccl/nccl.cpp", "native/cuda/kernels.cu", "native/core/ops/backend/kernel_backend.h"];
     writeFiles(root(), { "CMakeLists.txt": PROJECT, ...Object.fromEntries(sources.map((name) => [name, ""])),
       "library.cpp": "" });
     mkdirSync(join(root(), "torch/lib"), { recursive: true });
@@ -53,7 +53,7 @@ describe("the CUDA compiler of the CMake build", function () {
   /** A toolkit below `directory`. */
   function writeToolkit(directory: string): void {
     writeFiles(join(root(), directory), { "bin/nvcc": NVCC, "bin/nvcc.profile": "TOP = $(_HERE_)/..\n",
-      "include/cuda_runtime_api.h": "" });
+      "include/cuda_runtime_api.h": "", "include/nccl.h": "", "include/nv/target": "" });
     chmodSync(join(root(), directory, "bin/nvcc"), 0o755);
   }
 

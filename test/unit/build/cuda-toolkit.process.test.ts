@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { defaultToolkit, ensureCudaToolkit, type ToolkitPins as Pins } from "../../../scripts/cuda/toolkit.js";
 import { platformName } from "../../../lib/install/cache.js";
-import { pathWithoutTorch, useTemporaryDirectory, writeWheel, type Wheel } from "../lib/install/fake-libtorch.js";
+import { pathWithoutTorch, useTemporaryDirectory, writeFiles, writeWheel,
+  type Wheel } from "../lib/install/fake-libtorch.js";
 
 // The real pip runs here, on wheels in a local directory.
 describe("ensureCudaToolkit", () => {
@@ -28,6 +29,7 @@ describe("ensureCudaToolkit", () => {
   });
   const compiler = (name = "nvcc"): Wheel =>
     writeWheel(wheels(), "nvidia_cuda_nvcc-13.0.88", { [`nvidia/cu13/bin/${name}`]: Buffer.from("#!/bin/sh\n"),
+      "nvidia/cu13/include/nv/target": Buffer.from(""), "nvidia/cu13/include/cccl/nv/target": Buffer.from("twice"),
       "nvidia/other/lib/unwanted.so": Buffer.from("no") });
   const pins = (sha256: string): Pins => ({
     toolkit: "13.0.88",
@@ -50,6 +52,7 @@ describe("ensureCudaToolkit", () => {
     expect(found).to.equal(join(directory(), "cache", "cuda-toolkit", `13.0.88-${platformName}`, "nvidia", "cu13"));
     expect(readFileSync(join(found, "bin", "nvcc"), "utf8")).to.equal("#!/bin/sh\n");
     expect(existsSync(join(found, "..", "other"))).to.equal(false);
+    expect(readdirSync(join(found, "include"))).to.deep.equal(["nv"]);
     const fetched = lines.length;
     expect(fetched).to.be.greaterThan(0);
     const { mtimeMs } = statSync(join(found, "bin", "nvcc"));
@@ -74,10 +77,18 @@ describe("ensureCudaToolkit", () => {
     expect(await codeOf({ ...pins(""), platforms: {} })).to.equal("CUDA_UNAVAILABLE");
   });
 
-  it("pins compiler, its parts and the runtime by hash", () => {
+  it("replaces a compiler that an earlier version of this package downloaded, without headers", async () => {
+    const { sha256 } = compiler();
+    const entry = join(directory(), "cache", "cuda-toolkit", `13.0.88-${platformName}`);
+    writeFiles(entry, { "nvidia/cu13/bin/nvcc": "old" });
+    const found = await ensureCudaToolkit({ env: env(), progress }, pins(sha256));
+    expect(readFileSync(join(found, "bin", "nvcc"), "utf8")).to.equal("#!/bin/sh\n");
+  });
+
+  it("pins compiler, its parts, the runtime and headers by hash", () => {
     const { wheels: pinned } = defaultToolkit.platforms["linux-x64"]!;
     expect(Object.keys(pinned).map((name) => name.split("==")[0])).to.deep.equal(["nvidia-cuda-nvcc", "nvidia-cuda-crt",
-      "nvidia-nvvm", "nvidia-cuda-runtime"]);
+      "nvidia-nvvm", "nvidia-cuda-runtime", "nvidia-cuda-cccl"]);
     expect(Object.values(pinned).every((hash) => /^[0-9a-f]{64}$/.test(hash))).to.equal(true);
   });
 });

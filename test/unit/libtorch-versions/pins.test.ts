@@ -5,7 +5,7 @@ import { cacheEntry, cacheRoot } from "../../../lib/install/cache.js";
 import { cudaEntry } from "../../../lib/install/cache.js";
 import { NEWEST_VERSION, OLDEST_VERSION } from "../../../lib/install/libtorch-directory.js";
 import { defaultPins } from "../../../lib/install/pins.js";
-import { pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/check/libtorch-versions/pins.js";
+import { ncclPinsOf, pinsOf, TORCH_VERSIONS, versionsCache } from "../../../scripts/check/libtorch-versions/pins.js";
 import { DEFAULT_TORCH } from "../../../scripts/gpu/prebuilt.js";
 
 const minor = (version: string): number => Number(version.split(".")[1]);
@@ -39,6 +39,18 @@ describe("the pinned libtorch versions", () => {
     expect(readFileSync("cmake/FindLibTorch.cmake", "utf8")).to.include(
       `VERSION_LESS ${OLDEST_VERSION} OR LibTorch_VERSION VERSION_GREATER_EQUAL 2.${minor(NEWEST_VERSION) + 1}`,
     );
+  });
+
+  it("have the NCCL that the package fetches with its CUDA libtorch, by minor version", () => {
+    const { wheels } = defaultPins.platforms["linux-x64"]!.cuda!;
+    const { requirement, set } = ncclPinsOf(defaultPins.torch);
+    expect(set.wheels).to.deep.equal({ [requirement]: wheels[requirement] });
+    for (const version of TORCH_VERSIONS) {
+      const pins = ncclPinsOf(version);
+      expect(pins.requirement, version).to.match(/^nvidia-nccl-cu13==2\.\d+\.\d+$/);
+      expect(ncclPinsOf(version.replace(/\d+$/, "99")), version).to.deep.equal(pins);
+    }
+    expect(() => ncclPinsOf("2.1.0")).to.throw("received libtorch 2.1.0").with.property("code", "USAGE");
   });
 
   it("are cached where the package does not search", () => {
