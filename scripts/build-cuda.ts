@@ -37,7 +37,8 @@ async function describe(built: CudaBuild): Promise<string> {
     ["libtorch", `${built.libtorch.version} (${built.libtorch.variant})`],
     ["compiled and linked in", `${built.seconds.toFixed(1)} s, on ${processorsHere()}`],
     ["loads", built.libraries.join(", ")],
-    ["symbols", `all ${built.symbols} that it imports are defined by the libraries that it loads`],
+    ["symbols",
+      `all ${built.symbols} that it imports are defined by the libraries that it loads, ${built.ncclSymbols} of them NCCL's process group`],
     ["registers", `${spillSummary(built.kernels)} for sm_90`],
   ];
   return `| | |\n|---|---|\n${rows.map(([name, value]) => `| ${name} | ${value} |\n`).join("")}`

@@ -33,6 +33,8 @@ export interface CudaBuild {
   readonly libraries: string[];
   /** The number of symbols that were looked up in them. */
   readonly symbols: number;
+  /** Of these, those of c10d's process group of NCCL. */
+  readonly ncclSymbols: number;
   /** As compiled for sm_90. */
   readonly kernels: KernelResources[];
 }
@@ -111,13 +113,19 @@ async function findCudaLibTorch(context: InstallContext): Promise<LibTorch> {
 
 /**
  * Looks up every undefined symbol of the plugin in the libraries that it names. The linker did so too; this counts
- * them, and also holds for a plugin that was linked elsewhere.
+ * them, and also holds for a plugin that was linked elsewhere. NCCL itself is none of these libraries: it comes with
+ * libtorch's CUDA half, which has c10d's process group.
  *
  * @throws BuildError SYMBOLS_MISSING.
  */
 export async function resolveSymbols(plugin: string, libtorch: LibTorch,
-  toolkit: string): Promise<{ libraries: string[]; symbols: number }> {
+  toolkit: string): Promise<Pick<CudaBuild, "libraries" | "symbols" | "ncclSymbols">> {
   const { needed, strongImports } = await readLibrary(plugin);
+  const ncclSymbols = strongImports.filter((symbol) => symbol.includes("16ProcessGroupNCCL")).length;
+  if (ncclSymbols === 0 || needed.some((name) => name.startsWith("libnccl"))) {
+    throw new BuildError("SYMBOLS_MISSING",
+      `invalid ${basename(plugin)}: expected c10d's ProcessGroupNCCL among its symbols and no libnccl among its libraries, received ${ncclSymbols} symbols and ${needed.join(", ")}. Check cmake/ReviewkdNccl.cmake.`);
+  }
   const nvidia = join(dirname(libtorch.directory), "nvidia");
   const cuda = existsSync(nvidia) ? (await readdir(nvidia)).map((name) => join(nvidia, name, "lib")) : [];
   const places = [join(libtorch.directory, "lib"), ...cuda, join(toolkit, "lib"), join(toolkit, "lib64"),
@@ -135,5 +143,5 @@ export async function resolveSymbols(plugin: string, libtorch: LibTorch,
     throw new BuildError("SYMBOLS_MISSING",
       `invalid ${basename(plugin)}: expected its symbols in ${needed.join(", ")}, received none for ${missing.join(", ")}. It was linked with another libtorch: build it again.`);
   }
-  return { libraries: needed, symbols: strongImports.length };
+  return { libraries: needed, symbols: strongImports.length, ncclSymbols };
 }

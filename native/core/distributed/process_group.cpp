@@ -154,7 +154,7 @@ std::vector<Member> meet(const JoinOptions& options, const Store& store, const s
   const Member& self = options.self;
   if (store->add(key("came", self.rank), 1) != 1) {
     const Member other = store->check({key("hello", self.rank)}) ? member_of(store->get_to_str(key("hello", self.rank)))
-                                                                 : Member{.rank = self.rank, .host = "unknown"};
+                                                                 : Member{.rank = self.rank, .host = "unknown", .version = ""};
     fail(ErrorCode::kProcessesDiffer, "invalid rank ", self.rank, " of process ", self.process_id, " on ", self.host,
          ": expected one of its own, received that of ", other.description(),
          ". Give each process another rank (RANK), and start all again after one was restarted.");
@@ -229,14 +229,13 @@ std::string Member::description() const {
 }
 
 JoinOptions JoinOptions::from(const Options& options) {
-  JoinOptions join{
-      .self = {.rank = options.integer("rank"),
+  JoinOptions join;
+  join.self = {.rank = options.integer("rank"),
                .size = options.integer("size"),
                .host = options.string("host"),
                .process_id = options.integer("processId"),
-               .version = options.string("version")},
-      .timeout_seconds = options.number("timeoutSeconds"),
-  };
+               .version = options.string("version")};
+  join.timeout_seconds = options.number("timeoutSeconds");
   if (join.self.size == 1 && !options.has("master")) return join;
   const Options master = options.options("master");
   join.master_host = master.string("host");

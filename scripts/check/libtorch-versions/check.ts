@@ -45,7 +45,8 @@ export async function checkVersion(pins: Pins, context: CheckContext): Promise<C
       },
     });
     result.seconds = seconds;
-    result.symbols = (await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit)).symbols;
+    const { symbols, ncclSymbols } = await resolveSymbols(join(output, "reviewkd_cuda.so"), libtorch, toolkit);
+    Object.assign(result, { symbols, ncclSymbols });
     result.models = await loadInNewProcess(output, libtorch.directory, env);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;

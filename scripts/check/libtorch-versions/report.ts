@@ -9,6 +9,8 @@ export interface CheckResult {
   readonly warnings: string[];
   /** The symbols that the plugin imports, all of them defined. */
   symbols?: number;
+  /** Of these, those of c10d's process group of NCCL. */
+  ncclSymbols?: number;
   /** The networks that the loaded addon lists. */
   models?: number;
   /** The code of the step that failed. */
@@ -36,10 +38,10 @@ export function formatTable(results: readonly CheckResult[]): string {
   return [lines[0], `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...lines.slice(1)].join("\n");
 }
 
-function cells({ torch, variant, seconds, warnings, symbols, models, error }: CheckResult): string[] {
+function cells({ torch, variant, seconds, warnings, symbols, ncclSymbols, models, error }: CheckResult): string[] {
   // Steps run in this order: the first one without a result is the one that failed, and those behind it did not run.
   const steps = [seconds === undefined ? undefined : `${seconds.toFixed(0)} s`,
-    symbols === undefined ? undefined : `all ${symbols} defined`,
+    symbols === undefined ? undefined : `all ${symbols} defined, ${ncclSymbols} of NCCL's`,
     models === undefined ? undefined : `${models} models`];
   const failed = error === undefined ? -1 : steps.indexOf(undefined);
   const [compiled, resolved, loaded] = steps.map((step, index) => step ?? (index === failed ? (error ?? "–") : "–"));

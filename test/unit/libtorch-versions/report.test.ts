@@ -3,7 +3,7 @@ import { formatRecord, formatTable, hasPassed, isWarning,
   type CheckResult } from "../../../scripts/check/libtorch-versions/report.js";
 
 const passed: CheckResult = { torch: "2.15.0", variant: "cu132", seconds: 181.6, warnings: [], symbols: 50,
-  models: 41 };
+  ncclSymbols: 20, models: 41 };
 
 describe("isWarning", () => {
   it("recognizes the warnings of compilers, linkers, nvcc, ptxas and CMake", () => {
@@ -30,23 +30,27 @@ describe("formatTable", () => {
   it("has a row per version, the oldest first, with columns of one width", () => {
     const table = formatTable([passed, { ...passed, torch: "2.11.0", variant: "cu130", warnings: ["a", "b"] }]);
     expect(table.split("\n")).to.deep.equal([
-      "| libtorch       | compiled and linked | warnings | plugin's symbols | loads     |",
-      "|----------------|---------------------|----------|------------------|-----------|",
-      "| 2.11.0 (cu130) | 182 s               | 2        | all 50 defined   | 41 models |",
-      "| 2.15.0 (cu132) | 182 s               | 0        | all 50 defined   | 41 models |",
+      "| libtorch       | compiled and linked | warnings | plugin's symbols             | loads     |",
+      "|----------------|---------------------|----------|------------------------------|-----------|",
+      "| 2.11.0 (cu130) | 182 s               | 2        | all 50 defined, 20 of NCCL's | 41 models |",
+      "| 2.15.0 (cu132) | 182 s               | 0        | all 50 defined, 20 of NCCL's | 41 models |",
     ]);
   });
 
   it("names the step that failed and leaves those after it open", () => {
     const row = (result: CheckResult): string[] =>
       formatTable([result]).split("\n")[2]!.split("|").map((cell) => cell.trim()).slice(2, -1);
-    const { torch, variant, seconds, symbols } = { ...passed, seconds: 1, symbols: 50 };
+    const { torch, variant, seconds, symbols, ncclSymbols } = { ...passed, seconds: 1, symbols: 50, ncclSymbols: 20 };
     expect(row({ torch, variant, warnings: [], error: "COMPILE_FAILED" })).to.deep.equal(["COMPILE_FAILED", "0", "–",
       "–"]);
     expect(row({ torch, variant, seconds, warnings: [], error: "SYMBOLS_MISSING" })).to.deep.equal(["1 s", "0",
       "SYMBOLS_MISSING", "–"]);
-    expect(row({ torch, variant, seconds, symbols, warnings: [], error: "LOAD_FAILED" })).to.deep.equal(["1 s", "0",
-      "all 50 defined", "LOAD_FAILED"]);
+    expect(row({ torch, variant, seconds, symbols, ncclSymbols, warnings: [], error: "LOAD_FAILED" })).to.deep.equal([
+      "1 s",
+      "0",
+      "all 50 defined, 20 of NCCL's",
+      "LOAD_FAILED",
+    ]);
   });
 });
 

@@ -23,7 +23,7 @@ struct StepNews {
   /// The sum of the task's training metric over them.
   double metric = 0;
   /// The losses by their share of the step, as Losses::for_each visits them.
-  std::vector<double> losses{};
+  std::vector<double> losses;
   /// Whether the process is asked to stop after this step, or to save a checkpoint.
   bool stops = false;
   bool saves = false;

@@ -128,7 +128,11 @@ void EagerStep::check_finite(const Losses& losses) {
 
 double EagerStep::agree(const StepBatches& step, double metric) {
   Peers& peers = *training_.peers;
-  StepNews own{.metric = metric, .stops = step.stops, .saves = step.saves, .has_failed = failure_.has_value()};
+  StepNews own;
+  own.metric = metric;
+  own.stops = step.stops;
+  own.saves = step.saves;
+  own.has_failed = failure_.has_value();
   for (const Batch& batch : step.batches) {
     own.images += batch.images.size(0);
     own.replaced += batch.replaced;
