@@ -259,7 +259,8 @@ export const SCENARIOS = {
     const backends = await addon().processGroupBackends();
     const outcomes: Outcome[] = [];
     for (let index = 0; index < sessions; ++index) {
-      const session = await sessionWithGroupOfOne({ distiller: await distillerOf(), ...OPTIONS, device: "cuda" });
+      const model = await createModel("resnet8", { numClasses: CLASSES, seed: 1 });
+      const session = await sessionWithGroupOfOne({ model, ...OPTIONS, device: "cuda" });
       outcomes.push(await train(session, data, String(index)));
       session.dispose();
       await released();

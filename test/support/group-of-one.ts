@@ -1,6 +1,6 @@
 import { Session } from "../../lib/api/session.js";
 import { StepOptions, type StepOptionsInput } from "../../lib/config/schemas/training.js";
-import { joinProcessGroup, type Distiller } from "../../lib/index.js";
+import { joinProcessGroup, type Distiller, type Model } from "../../lib/index.js";
 import { addon } from "../../lib/native.js";
 
 /**
@@ -8,12 +8,15 @@ import { addon } from "../../lib/native.js";
  * createSession leaves such a group out.
  */
 export async function sessionWithGroupOfOne(
-  { distiller, ...options }: StepOptionsInput & { readonly distiller: Distiller },
+  { distiller, model, ...options }: StepOptionsInput & (
+    | { readonly distiller: Distiller; readonly model?: undefined }
+    | { readonly distiller?: undefined; readonly model: Model }
+  ),
 ): Promise<Session> {
   const parsed = StepOptions.parse(options);
   const group = await joinProcessGroup();
   const peers = { group: group.native, name: group.nextSession(), localRank: group.localRank };
-  const native = await addon().createSession(distiller.native, parsed, peers);
+  const native = await addon().createSession((distiller ?? model).native, parsed, peers);
   await native.share();
-  return new Session(native, distiller.student, distiller, parsed, undefined);
+  return new Session(native, distiller?.student ?? model, distiller, parsed, undefined);
 }
