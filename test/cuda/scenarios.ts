@@ -260,7 +260,7 @@ export const SCENARIOS = {
     const outcomes: Outcome[] = [];
     for (let index = 0; index < sessions; ++index) {
       const model = await createModel("resnet8", { numClasses: CLASSES, seed: 1 });
-      const session = await sessionWithGroupOfOne({ model, ...OPTIONS, device: "cuda" });
+      const session = await sessionWithGroupOfOne({ ...OPTIONS, device: "cuda" }, { model });
       outcomes.push(await train(session, data, String(index)));
       session.dispose();
       await released();

@@ -153,8 +153,9 @@ std::string list_of(const std::vector<int64_t>& ranks) {
 std::vector<Member> meet(const JoinOptions& options, const Store& store, const std::atomic<bool>& stop) {
   const Member& self = options.self;
   if (store->add(key("came", self.rank), 1) != 1) {
-    const Member other = store->check({key("hello", self.rank)}) ? member_of(store->get_to_str(key("hello", self.rank)))
-                                                                 : Member{.rank = self.rank, .host = "unknown", .version = ""};
+    const Member other = store->check({key("hello", self.rank)})
+                             ? member_of(store->get_to_str(key("hello", self.rank)))
+                             : Member{.rank = self.rank, .host = "unknown", .version = ""};
     fail(ErrorCode::kProcessesDiffer, "invalid rank ", self.rank, " of process ", self.process_id, " on ", self.host,
          ": expected one of its own, received that of ", other.description(),
          ". Give each process another rank (RANK), and start all again after one was restarted.");

@@ -41,10 +41,10 @@ int release(const char* call, Communicator* communicator) {
 int copy(const char* name, const void* from, void* to, size_t count, int type, cudaStream_t stream) {
   const RuntimeLock lock(runtime_mutex());
   const size_t bytes = count * kBytes[type];
-  const bool is_done = submit_for_library(
-      stream, Work{"nccl", "kernel", name, static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] {
-                     std::memmove(to, from, bytes);
-                   }});
+  const bool is_done =
+      submit_for_library(stream, Work{"nccl", "kernel", name, static_cast<int64_t>(bytes), {0, 0, 0}, {0, 0, 0}, [=] {
+                                        std::memmove(to, from, bytes);
+                                      }});
   return is_done ? kSuccess : kUnhandledCudaError;
 }
 

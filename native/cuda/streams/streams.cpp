@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/streams/graph.h"
 #include "cuda/kernels.h"
+#include "cuda/streams/graph.h"
 
 /// Declared here because libtorch's header requires those of NVIDIA's libraries. 2.11 does not define it and keeps
 /// cuBLAS's workspaces.

@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/data/queues/batch_queue.h"
 #include "core/data/detection/instance_table.h"
+#include "core/data/queues/batch_queue.h"
 
 namespace reviewkd {
 

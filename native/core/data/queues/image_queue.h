@@ -2,8 +2,8 @@
 // A queue of labelled images of one size, normalized for classifiers.
 
 #include "core/data/augmentation.h"
-#include "core/data/queues/batch_queue.h"
 #include "core/data/dataset.h"
+#include "core/data/queues/batch_queue.h"
 
 namespace reviewkd {
 
