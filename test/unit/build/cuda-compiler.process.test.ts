@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { expect } from "chai";
 import { useTemporaryDirectory, writeFiles } from "../lib/install/fake-libtorch.js";
@@ -97,4 +97,17 @@ describe("the CUDA compiler of the CMake build", function () {
     symlinkSync("../../alternatives/nvcc", join(root(), "cuda/bin/nvcc"));
     expect(compilerOf(join(root(), "cuda"))).to.equal(join(root(), "cuda-13.0/bin/nvcc"));
   });
+
+  for (const [header, message] of [["nccl.h", "no nccl.h for the CUDA plugin"], ["nv/target",
+    "no nv/target for the CUDA plugin"]] as const) {
+    it(`is not invoked without ${header}, and CMake names the fix`, () => {
+      writeToolkit("nvidia/cu13");
+      rmSync(join(root(), "nvidia/cu13/include", header));
+      const { status, stderr } = spawnSync("cmake", ["-S", root(), "-B", join(root(), "build"), "-DREVIEWKD_CUDA=ON",
+        `-DREVIEWKD_CUDA_TOOLKIT_DIR=${join(root(), "nvidia/cu13")}`,
+        `-DREVIEWKD_LIBTORCH_DIR=${join(root(), "torch")}`], { encoding: "utf8" });
+      expect(status).to.not.equal(0);
+      expect(stderr).to.include(message).and.match(/Set\s+REVIEWKD_NCCL_INCLUDE_DIR|set\s+REVIEWKD_CUDA_TOOLKIT_DIR/);
+    });
+  }
 });
