@@ -1,6 +1,6 @@
 // A report of bench/scaling.mjs as a picture: one panel per question, one line per precision.
 import * as echarts from "echarts";
-import { BASE, FRAME, INK, QUIET_INK, TEXT, finished } from "../../dist/study/picture-style.js";
+import { BASE, FRAME, INK, QUIET_INK, TEXT, finished } from "../../dist/study/results/picture-style.js";
 
 const PANEL = { width: 400, height: 300 };
 const MARGIN = { left: 72, right: 20, top: 56, bottom: 56 };

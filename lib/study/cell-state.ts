@@ -4,7 +4,7 @@ import { readFitProgress } from "../runs/run-state.js";
 import { holdsRun } from "../runs/run-directory.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 import type { CellResult } from "../config/schemas/study.js";
-import type { Cell } from "./cells.js";
+import type { Cell } from "./plan/cells.js";
 
 /** The state of a cell, as found on disk or after its run. */
 export type CellState =

@@ -1,6 +1,6 @@
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import { trainingLength } from "../fit/training-length.js";
-import type { Cell } from "./cells.js";
+import type { Cell } from "./plan/cells.js";
 
 /** Range of progress that gives usable estimates: too early they are rough, near the end they divide by almost zero. */
 const USABLE_SHARE = { from: 0.02, to: 0.95 } as const;

@@ -21,16 +21,16 @@ import type { TaskInfo } from "../config/schemas/task.js";
 import { systemInfo } from "../api/system.js";
 import { primaryMetric, valueIfNamed } from "../api/task.js";
 import { cellResult, inspectCell, type CellState } from "./cell-state.js";
-import { cellsOf, TEACHER, type Cell } from "./cells.js";
+import { cellsOf, TEACHER, type Cell } from "./plan/cells.js";
 import { EtaEstimator } from "./eta-estimator.js";
-import { conditionsOf, isRerun, STUDENT_ALONE, type Condition } from "./conditions.js";
-import { matchedStages, type MatchedStages } from "./matched-stages.js";
-import { drawPicture } from "./picture.js";
+import { conditionsOf, isRerun, STUDENT_ALONE, type Condition } from "./plan/conditions.js";
+import { matchedStages, type MatchedStages } from "./plan/matched-stages.js";
+import { drawPicture } from "./results/picture.js";
 import { SharedInputs } from "./shared-inputs.js";
-import { parseStudyConfig } from "./study-config.js";
+import { parseStudyConfig } from "./plan/study-config.js";
 import { openStudyDirectory, STUDY_FILES, type KeptResult, type StudyDirectory } from "./study-directory.js";
-import { summarize } from "./summary.js";
-import { weakTeacherNotice } from "./weak-teacher.js";
+import { summarize } from "./results/summary.js";
+import { weakTeacherNotice } from "./results/weak-teacher.js";
 
 /** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions {

@@ -6,7 +6,7 @@ import { parseRecorded, readText, removeTemporaries, tryParseJson, withDirectory
 import { DirectoryLock } from "../runs/directory-lock.js";
 import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
 import { makeDirectory } from "../make-directory.js";
-import { resultsCsv } from "./results-csv.js";
+import { resultsCsv } from "./results/results-csv.js";
 
 export const STUDY_FILES = {
   config: "study.json",

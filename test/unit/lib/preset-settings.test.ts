@@ -4,7 +4,7 @@ import { scaledTraining } from "../../../lib/config/preset-settings.js";
 import { findPreset } from "../../../lib/config/presets/index.js";
 import type { RunConfig } from "../../../lib/config/schemas/run-config.js";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { parseStudyConfig } from "../../../lib/study/study-config.js";
+import { parseStudyConfig } from "../../../lib/study/plan/study-config.js";
 
 type Distillation = Extract<RunConfig, { task: "distill" }>;
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { failureOf } from "../../support/errors.js";
 import { ReviewKdError } from "../../../lib/errors.js";
-import { meanAndDeviation } from "../../../lib/study/statistics.js";
+import { meanAndDeviation } from "../../../lib/study/results/statistics.js";
 
 describe("meanAndDeviation", () => {
   it("computes mean and sample deviation", () => {

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { expect } from "chai";
 import { RunConfig } from "../../../../lib/config/schemas/run-config.js";
-import { cellsOf } from "../../../../lib/study/cells.js";
-import { conditionsOf } from "../../../../lib/study/conditions.js";
+import { cellsOf } from "../../../../lib/study/plan/cells.js";
+import { conditionsOf } from "../../../../lib/study/plan/conditions.js";
 import { configOf } from "./study-results.js";
 
 const STAGES = { student: ["layer1"], teacher: ["block1"] };

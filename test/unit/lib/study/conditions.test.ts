@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { conditionsOf, isRerun } from "../../../../lib/study/conditions.js";
+import { conditionsOf, isRerun } from "../../../../lib/study/plan/conditions.js";
 import { configOf } from "./study-results.js";
 
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import type { FitEvent } from "../../../../lib/config/schemas/fit-event.js";
-import { cellsOf } from "../../../../lib/study/cells.js";
+import { cellsOf } from "../../../../lib/study/plan/cells.js";
 import { EtaEstimator } from "../../../../lib/study/eta-estimator.js";
-import { conditionsOf } from "../../../../lib/study/conditions.js";
+import { conditionsOf } from "../../../../lib/study/plan/conditions.js";
 import { configOf } from "./study-results.js";
 
 /** Half of the second of four epochs is done. */

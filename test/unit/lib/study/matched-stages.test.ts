@@ -3,7 +3,7 @@ import { createDistiller } from "../../../../lib/api/distiller.js";
 import { ReviewKdError } from "../../../../lib/errors.js";
 import { createDetector } from "../../../../lib/api/detection/create-detector.js";
 import { createModel } from "../../../../lib/api/model.js";
-import { matchedStages } from "../../../../lib/study/matched-stages.js";
+import { matchedStages } from "../../../../lib/study/plan/matched-stages.js";
 
 describe("matchedStages", () => {
   for (const [studentName, teacherName] of [["resnet8", "resnet14"], ["resnet8", "vgg8"], ["vgg8",

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { drawPicture } from "../../../../lib/study/picture.js";
+import { drawPicture } from "../../../../lib/study/results/picture.js";
 import type { StudyResult } from "../../../../lib/config/schemas/study.js";
 import { DETECTION } from "../../../support/tasks.js";
 import { resultOf, spread } from "./study-results.js";

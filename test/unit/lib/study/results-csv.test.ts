@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { CellResult } from "../../../../lib/config/schemas/study.js";
-import { resultsCsv } from "../../../../lib/study/results-csv.js";
+import { resultsCsv } from "../../../../lib/study/results/results-csv.js";
 import { CLASSIFICATION, DETECTION, REGRESSION } from "../../../support/tasks.js";
 import { resultOf } from "./study-results.js";
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { ReviewKdError } from "../../../../lib/errors.js";
-import { parseStudyConfig } from "../../../../lib/study/study-config.js";
+import { parseStudyConfig } from "../../../../lib/study/plan/study-config.js";
 
 const PAIR = { teacher: { name: "resnet14" }, student: { name: "resnet8" } };
 

@@ -1,6 +1,6 @@
 import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/config/schemas/study.js";
-import { conditionsOf } from "../../../../lib/study/conditions.js";
-import { parseStudyConfig } from "../../../../lib/study/study-config.js";
+import { conditionsOf } from "../../../../lib/study/plan/conditions.js";
+import { parseStudyConfig } from "../../../../lib/study/plan/study-config.js";
 import { CLASSIFICATION } from "../../../support/tasks.js";
 
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { CellResult } from "../../../../lib/config/schemas/study.js";
-import { conditionsOf, STUDENT_ALONE, type Condition } from "../../../../lib/study/conditions.js";
-import { summarize } from "../../../../lib/study/summary.js";
+import { conditionsOf, STUDENT_ALONE, type Condition } from "../../../../lib/study/plan/conditions.js";
+import { summarize } from "../../../../lib/study/results/summary.js";
 import { CLASSIFICATION, REGRESSION } from "../../../support/tasks.js";
 import { configOf } from "./study-results.js";
 

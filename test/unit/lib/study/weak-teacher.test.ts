@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { weakTeacherNotice } from "../../../../lib/study/weak-teacher.js";
+import { weakTeacherNotice } from "../../../../lib/study/results/weak-teacher.js";
 
 const ACCURACY = { name: "top1", label: "top-1", title: "top-1 accuracy", unit: "%", higherIsBetter: true };
 const LOSS = { name: "loss", label: "loss", title: "test loss", unit: "", higherIsBetter: false };

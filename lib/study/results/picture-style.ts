@@ -1,7 +1,7 @@
 import type { EChartsOption } from "echarts";
-import type { StudyConfig } from "../config/schemas/study.js";
-import type { TaskInfo } from "../config/schemas/task.js";
-import { metricDecimals, primaryMetric } from "../api/task.js";
+import type { StudyConfig } from "../../config/schemas/study.js";
+import type { TaskInfo } from "../../config/schemas/task.js";
+import { metricDecimals, primaryMetric } from "../../api/task.js";
 
 /** A picture before rendering. Sizes are in SVG pixels. */
 export interface Chart {

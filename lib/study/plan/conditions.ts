@@ -1,6 +1,6 @@
-import { Method, type MethodInput } from "../config/schemas/method.js";
-import type { ConditionResult, StudyConfig } from "../config/schemas/study.js";
-import { parse } from "../config/validation.js";
+import { Method, type MethodInput } from "../../config/schemas/method.js";
+import type { ConditionResult, StudyConfig } from "../../config/schemas/study.js";
+import { parse } from "../../config/validation.js";
 import type { MatchedStages } from "./matched-stages.js";
 
 /** One way to train the student: a row of a study. `id` is valid as a directory name. */

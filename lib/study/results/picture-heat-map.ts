@@ -1,4 +1,4 @@
-import type { ConditionResult, StudyResult } from "../config/schemas/study.js";
+import type { ConditionResult, StudyResult } from "../../config/schemas/study.js";
 import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth,
   type Chart } from "./picture-style.js";
 

@@ -1,6 +1,6 @@
-import { isBetter, metricText, namedValue } from "../api/task.js";
-import type { CellResult } from "../config/schemas/study.js";
-import type { MetricInfo } from "../config/schemas/task.js";
+import { isBetter, metricText, namedValue } from "../../api/task.js";
+import type { CellResult } from "../../config/schemas/study.js";
+import type { MetricInfo } from "../../config/schemas/task.js";
 
 /** A warning that a student trained alone is better than the teacher of its study; `undefined` if it is not. */
 export function weakTeacherNotice(metric: MetricInfo, teacher: number,

@@ -1,5 +1,5 @@
 import type { BarSeriesOption, CustomSeriesOption } from "echarts";
-import type { Spread, StudyResult } from "../config/schemas/study.js";
+import type { Spread, StudyResult } from "../../config/schemas/study.js";
 import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth, type Chart,
   type Measure } from "./picture-style.js";
 

@@ -1,5 +1,5 @@
-import { areDetectors, networkInfo } from "../api/network.js";
-import type { StudyResult } from "../config/schemas/study.js";
+import { areDetectors, networkInfo } from "../../api/network.js";
+import type { StudyResult } from "../../config/schemas/study.js";
 
 /** Names of the matched stages of two networks, shallow to deep, the same number in each. */
 export type MatchedStages = StudyResult["stages"];

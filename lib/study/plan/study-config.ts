@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { detectorRunDefaults, isDetectorName, withDetectorMethodDefaults } from "../config/detector-defaults.js";
-import { presetSettings } from "../config/preset-settings.js";
-import { mergeSettings } from "../config/merge-settings.js";
-import { isSettings, type Settings } from "../config/settings.js";
-import { DEFAULT_KINDS } from "../config/schemas/run-config.js";
+import { detectorRunDefaults, isDetectorName, withDetectorMethodDefaults } from "../../config/detector-defaults.js";
+import { presetSettings } from "../../config/preset-settings.js";
+import { mergeSettings } from "../../config/merge-settings.js";
+import { isSettings, type Settings } from "../../config/settings.js";
+import { DEFAULT_KINDS } from "../../config/schemas/run-config.js";
 import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
-  type StudyKind } from "../config/schemas/study.js";
-import { parse } from "../config/validation.js";
+  type StudyKind } from "../../config/schemas/study.js";
+import { parse } from "../../config/validation.js";
 
 /** The method settings that are configurable in each kind of study; all of them for `seeds`. */
 const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { Measurement } from "../config/schemas/common.js";
-import { parse } from "../config/validation.js";
-import { ReviewKdError } from "../errors.js";
+import { Measurement } from "../../config/schemas/common.js";
+import { parse } from "../../config/validation.js";
+import { ReviewKdError } from "../../errors.js";
 
 const Arguments = z.strictObject({ values: z.array(Measurement) });
 

@@ -1,9 +1,9 @@
-import type { CellResult, ConditionResult, Spread } from "../config/schemas/study.js";
-import type { MetricInfo, TaskInfo } from "../config/schemas/task.js";
+import type { CellResult, ConditionResult, Spread } from "../../config/schemas/study.js";
+import type { MetricInfo, TaskInfo } from "../../config/schemas/task.js";
 import { meanAndDeviation } from "./statistics.js";
-import { namedValue, primaryMetric } from "../api/task.js";
-import { aloneCellId } from "./cells.js";
-import { STUDENT_ALONE, type Condition } from "./conditions.js";
+import { namedValue, primaryMetric } from "../../api/task.js";
+import { aloneCellId } from "../plan/cells.js";
+import { STUDENT_ALONE, type Condition } from "../plan/conditions.js";
 
 /** Means and deviations of a condition's primary metric over its finished cells; gains pair cells of one seed. */
 export function summarize(condition: Condition, cells: readonly CellResult[],

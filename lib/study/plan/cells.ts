@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
-import { optionsOf } from "../config/options-of.js";
-import { TeacherConfig, type RunConfig } from "../config/schemas/run-config.js";
-import { runFile } from "../runs/run-directory.js";
-import type { StudyConfig } from "../config/schemas/study.js";
+import { optionsOf } from "../../config/options-of.js";
+import { TeacherConfig, type RunConfig } from "../../config/schemas/run-config.js";
+import { runFile } from "../../runs/run-directory.js";
+import type { StudyConfig } from "../../config/schemas/study.js";
 import { STUDENT_ALONE, type Condition } from "./conditions.js";
 
 /** One training of a study: an ordinary run in its own directory. */

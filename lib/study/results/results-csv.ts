@@ -1,6 +1,6 @@
-import type { CellResult, ConditionResult, StudyResult } from "../config/schemas/study.js";
-import type { TaskInfo } from "../config/schemas/task.js";
-import { valueIfNamed } from "../api/task.js";
+import type { CellResult, ConditionResult, StudyResult } from "../../config/schemas/study.js";
+import type { TaskInfo } from "../../config/schemas/task.js";
+import { valueIfNamed } from "../../api/task.js";
 
 type Value = string | number | null | undefined;
 

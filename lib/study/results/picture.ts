@@ -1,5 +1,5 @@
 import type * as echarts from "echarts";
-import type { StudyResult } from "../config/schemas/study.js";
+import type { StudyResult } from "../../config/schemas/study.js";
 import { ablationBars, seedBars } from "./picture-bars.js";
 import { stagesHeatMap } from "./picture-heat-map.js";
 import { finished } from "./picture-style.js";
