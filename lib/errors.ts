@@ -72,6 +72,10 @@ export const ERROR_CODES = [
   "PROCESSES_DIFFER",
   /** Another process of a training ended or does not answer. Start all again; they resume from the last checkpoint. */
   "PROCESS_LOST",
+  /** A cell of a study learns from the teacher that the study trains, which is not done. Train cell 0 first. */
+  "TEACHER_UNFINISHED",
+  /** The Redis of a queue does not answer. Check its address and that it runs, and run the command again. */
+  "QUEUE_UNREACHABLE",
   /** The CPU's or the GPU's memory does not suffice. Use smaller batches, more `microBatches` or a smaller network. */
   "OUT_OF_MEMORY",
   /** An error of this package or of libtorch that has no code of its own. Report it with its message and stack. */

@@ -49,6 +49,12 @@ export type { FitOptions } from "./fit/plan.js";
 export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
 export { isRunDirectory } from "./runs/run-directory.js";
 export { runStudy, type StudyOptions } from "./study/run-study.js";
+export { planStudy } from "./study/plan-study.js";
+export { runStudyCell } from "./study/run-study-cell.js";
+export { collectStudy } from "./study/collect-study.js";
+export { queueStudy, type QueueStudyOptions } from "./study/queue/queue-study.js";
+export { workOnStudies, type WorkOptions } from "./study/queue/work-on-studies.js";
+export type { CellOptions } from "./study/train-cell.js";
 export { parseStudyConfig } from "./study/plan/study-config.js";
 export { meanAndDeviation } from "./study/results/statistics.js";
 export { expandHome } from "./config/file-path.js";
@@ -93,8 +99,8 @@ export type { ConvertOptionsInput, DetectorFileInfo, DetectorKind, DetectorLoadR
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
 export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";
-export type { CellResult, ConditionResult, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind,
-  StudyResult } from "./config/schemas/study.js";
+export type { CellResult, ConditionResult, PlannedCell, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind,
+  StudyPlan, StudyResult, WorkEvent } from "./config/schemas/study.js";
 export type { FitResult } from "./config/schemas/run-record.js";
 export type { LossInfo, MetricInfo, TaskInfo } from "./config/schemas/task.js";
 export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions,

@@ -10,6 +10,8 @@ export const EXIT = {
   failed: 1,
   /** The command line or a configuration file is wrong, or no command was given. */
   usage: 2,
+  /** A cell of a study waits for the teacher, cell 0: try again once that is done (EX_TEMPFAIL of sysexits.h). */
+  waiting: 75,
   /** Ctrl-C, SIGTERM, SIGUSR1 or a closed terminal stopped it. What can be resumed was saved, unless it came twice. */
   interrupted: 130,
 } as const;
@@ -100,6 +102,7 @@ export function describeError(error: unknown, use = PROGRAM): ErrorReport {
 
 function exitCodeOf(code: ErrorCode): number {
   if (code === "ABORTED") return EXIT.interrupted;
+  if (code === "TEACHER_UNFINISHED") return EXIT.waiting;
   return USAGE_CODES.has(code) ? EXIT.usage : EXIT.failed;
 }
 

@@ -16,6 +16,7 @@ import { addPredictCommand } from "./commands/predict.js";
 import { addPresetsCommand } from "./commands/presets.js";
 import { addStudyCommand } from "./commands/study.js";
 import { addTrainCommand } from "./commands/train.js";
+import { addWorkCommand } from "./commands/work.js";
 
 /** Builds the command line interface. Commander throws instead of printing errors or ending the process. */
 export function buildProgram(): Command {
@@ -31,6 +32,7 @@ export function buildProgram(): Command {
   addTrainCommand(program);
   addDistillCommand(program);
   addStudyCommand(program);
+  addWorkCommand(program);
   addLaunchCommand(program);
   addEvalCommand(program);
   addPredictCommand(program);

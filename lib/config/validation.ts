@@ -106,8 +106,8 @@ function nearestKey(key: string, own: readonly string[], inner: readonly string[
       .find((path) => path !== undefined);
 }
 
-/** The paths of the keys of all objects inside one, to the depth of a configuration. */
-function innerKeys(schema: unknown, prefix = "", depth = 3): string[] {
+/** The dotted paths of the keys of all objects inside one, to the depth of a configuration. */
+export function innerKeys(schema: unknown, prefix = "", depth = 3): string[] {
   return shapesOf(schema).flatMap((shape) =>
     Object.entries(shape).flatMap((
       [key, field],

@@ -1,4 +1,5 @@
-import { appendFile, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { randomInt } from "node:crypto";
+import { appendFile, link, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
 
@@ -33,12 +34,17 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** Name of a temporary file, as in native/core/io/atomic_file.cpp: the target's and the writer's process id. */
+/** Name of a temporary file, as in native/core/io/atomic_file.cpp: the target's and a number of the writer. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
+
+/** A number that no other writer takes: on another machine, a process may have the same id. */
+function temporaryName(path: string): string {
+  return `${path}.tmp-${process.pid}${String(randomInt(1e9)).padStart(9, "0")}`;
+}
 
 /** Writes a file atomically and durably. @throws `RUN_DIRECTORY` */
 export async function writeAtomic(directory: string, path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp-${process.pid}`;
+  const temporary = temporaryName(path);
   await withDirectoryErrors(directory, async () => {
     try {
       await writeFile(temporary, text, { flush: true });
@@ -49,6 +55,37 @@ export async function writeAtomic(directory: string, path: string, text: string)
     }
     await flushDirectory(dirname(path));
   });
+}
+
+/**
+ * Writes a file like {@link writeAtomic} unless there is one: of several processes that do this, one succeeds.
+ *
+ * @returns whether this one did.
+ * @throws `RUN_DIRECTORY`
+ */
+export async function createAtomic(directory: string, path: string, text: string): Promise<boolean> {
+  const temporary = temporaryName(path);
+  return withDirectoryErrors(directory, async () => {
+    try {
+      await writeFile(temporary, text, { flush: true });
+      // A file system without links creates the file in two steps, the first of which only one process can take.
+      await link(temporary, path).catch((error: unknown) => {
+        if (isThere(error)) throw error;
+        return writeFile(path, text, { flush: true, flag: "wx" });
+      });
+    } catch (error) {
+      if (isThere(error)) return false;
+      throw error;
+    } finally {
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+    await flushDirectory(dirname(path));
+    return true;
+  });
+}
+
+function isThere(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EEXIST";
 }
 
 /** Appends text to a file and waits until it is on disk. @throws `RUN_DIRECTORY` */
@@ -71,14 +108,25 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-/** Removes temporary files of a process that was killed while writing. No other process may be writing here. */
-export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean): Promise<void> {
+/**
+ * Removes temporary files of a process that was killed while writing.
+ *
+ * @param minAgeMs - keeps younger ones; longer than a write where other processes may be writing. Default 0.
+ */
+export async function removeTemporaries(directory: string, isOurs: (name: string) => boolean,
+  minAgeMs = 0): Promise<void> {
   await withDirectoryErrors(directory, async () => {
     for (const name of await readdir(directory)) {
       const target = TEMPORARY.exec(name)?.[1];
-      if (target !== undefined && isOurs(target)) await rm(join(directory, name), { force: true });
+      const path = join(directory, name);
+      if (target !== undefined && isOurs(target) && await isOlder(path, minAgeMs)) await rm(path, { force: true });
     }
   });
+}
+
+async function isOlder(path: string, ageMs: number): Promise<boolean> {
+  if (ageMs === 0) return true;
+  return stat(path).then(({ mtimeMs }) => Date.now() - mtimeMs >= ageMs, () => false);
 }
 
 /** @throws `RUN_DIRECTORY`: wraps errors from `work` and adds the directory and the fix. */

@@ -5,6 +5,7 @@ import type { Cell } from "./plan/cells.js";
 /** Range of progress that gives usable estimates: too early they are rough, near the end they divide by almost zero. */
 const USABLE_SHARE = { from: 0.02, to: 0.95 } as const;
 
+/** Estimates when the cells of a study are done, from the speed of those before. */
 export class EtaEstimator {
   /** Duration of a step in seconds, measured or estimated, by kind of work. */
   readonly #secondsPerStep = new Map<string, number>();
@@ -32,6 +33,23 @@ export class EtaEstimator {
     return ofCell + others.reduce((sum, other) => sum + this.#expected(other), 0);
   }
 
+  /**
+   * Seconds to the end of cells that are trained at the same time, as many as are now; `null` if no speed is known.
+   *
+   * @param running - how far they are: the share that is done, and the seconds to the end of each.
+   */
+  together(running: ReadonlyMap<Cell, { readonly share: number; readonly etaSeconds: number }>): number | null {
+    for (const [cell, { share, etaSeconds }] of running)
+      if (share > USABLE_SHARE.from && share < USABLE_SHARE.to) this.#takes(cell, etaSeconds / (1 - share));
+    if (this.#left.size === 0) return 0;
+    if (this.#secondsPerStep.size === 0) return null;
+    const seconds = [...this.#left].reduce(
+      (sum, cell) => sum + (running.get(cell)?.etaSeconds ?? this.#expected(cell)),
+      0,
+    );
+    return seconds / Math.max(1, running.size);
+  }
+
   #takes(cell: Cell, seconds: number): void {
     this.#secondsPerStep.set(workOf(cell), seconds / this.#steps(cell));
   }
@@ -53,5 +71,8 @@ export class EtaEstimator {
 
 /** Steps of cells with the same kind of work take equally long. */
 function workOf({ config }: Cell): string {
-  return config.task === "train" ? `train ${config.model.name}` : `distill ${config.method.kind}`;
+  const { batchSize, precision } = config.training;
+  const how = config.task === "train" ? `train ${config.model.name}`
+    : `distill ${config.student.name} ${config.method.kind}`;
+  return `${how} ${batchSize} ${precision}`;
 }

@@ -1,27 +1,37 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { assertSameConfig } from "../runs/config-changes.js";
-import { parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
+import { createAtomic, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
-import { DirectoryLock } from "../runs/directory-lock.js";
-import { StudyResult, type StudyConfig, type StudyKind } from "../config/schemas/study.js";
+import { ReviewKdError } from "../errors.js";
+import { StudySystem, type StudyConfig, type StudyKind, type StudyResult } from "../config/schemas/study.js";
 import { makeDirectory } from "../make-directory.js";
 import { resultsCsv } from "./results/results-csv.js";
 
 export const STUDY_FILES = {
   config: "study.json",
+  /** The metric of a teacher from a file, measured once. */
+  teacher: "teacher.json",
+  /** The system of the process that began to train last. */
+  system: "system.json",
   csv: "results.csv",
   /** Everything, with means and deviations, versions and hardware. */
   json: "results.json",
 } as const;
 
-/** The part of the results that the checkpoints of its runs do not have. */
-const KeptResult = z.object(StudyResult.pick({ system: true, teacherMetric: true }).shape);
-export type KeptResult = z.infer<typeof KeptResult>;
+/** The primary metric of a teacher from a file; `null` if it cannot be judged on the study's data. */
+const TeacherMetric = z.object({ name: z.string(), metric: z.number().nullable() });
+export type TeacherMetric = z.infer<typeof TeacherMetric>;
 
-/** The files of a study apart from its runs. Created by {@link openStudyDirectory}. */
-export class StudyDirectory implements Disposable {
-  constructor(readonly path: string, private readonly lock: DirectoryLock) {}
+/** Younger temporary files may be another process's; a write takes a moment. */
+const ABANDONED_MS = 3_600_000;
+
+/**
+ * The files of a study apart from its runs. Several processes, also of several machines, may read and write them: each
+ * file is replaced as a whole, and `study.json` is never replaced.
+ */
+export class StudyDirectory {
+  constructor(readonly path: string) {}
 
   file(name: keyof typeof STUDY_FILES): string {
     return join(this.path, STUDY_FILES[name]);
@@ -31,50 +41,57 @@ export class StudyDirectory implements Disposable {
     return join(this.path, `${kind}.svg`);
   }
 
-  /** Those results of an earlier process that a study keeps, or `undefined` if missing or invalid. */
-  async readResult(): Promise<KeptResult | undefined> {
-    const text = await readText(this.file("json"));
-    return text === undefined ? undefined : KeptResult.safeParse(tryParseJson(text)).data;
+  /** The recorded configuration, or `undefined` if there is no study yet. @throws `RUN_DIRECTORY`: it is not JSON. */
+  async readConfig(): Promise<unknown> {
+    const text = await readText(this.file("config"));
+    return text === undefined ? undefined : parseRecorded(this.file("config"), text, "study");
+  }
+
+  /** Records the configuration of a new study. @throws `RUN_DIRECTORY`; `RUN_MISMATCH`: the directory has another. */
+  async record(config: StudyConfig): Promise<void> {
+    await withDirectoryErrors(this.path, () => makeDirectory(this.path));
+    await removeTemporaries(this.path,
+      (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"), ABANDONED_MS);
+    if (await createAtomic(this.path, this.file("config"), `${JSON.stringify(config, null, 2)}\n`)) return;
+    assertSameConfig(await this.readConfig(), config, {
+      what: `the study at ${this.path}`,
+      remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
+    });
+  }
+
+  /** The measured teacher, or `undefined` if missing or invalid. */
+  async readTeacher(): Promise<TeacherMetric | undefined> {
+    return TeacherMetric.safeParse(tryParseJson(await readText(this.file("teacher")) ?? "")).data;
+  }
+
+  async writeTeacher(teacher: TeacherMetric): Promise<void> {
+    await this.#write("teacher", teacher);
+  }
+
+  async readSystem(): Promise<StudySystem | undefined> {
+    return StudySystem.safeParse(tryParseJson(await readText(this.file("system")) ?? "")).data;
+  }
+
+  async writeSystem(system: StudySystem): Promise<void> {
+    await this.#write("system", system);
   }
 
   async writeResult(result: StudyResult): Promise<void> {
     await writeAtomic(this.path, this.file("csv"), resultsCsv(result));
-    await writeAtomic(this.path, this.file("json"), `${JSON.stringify(result, null, 2)}\n`);
+    await this.#write("json", result);
   }
 
   async writePicture(kind: StudyKind, svg: string): Promise<void> {
     await writeAtomic(this.path, this.picture(kind), svg);
   }
 
-  [Symbol.dispose](): void {
-    this.lock.release();
+  async #write(name: keyof typeof STUDY_FILES, value: unknown): Promise<void> {
+    await writeAtomic(this.path, this.file(name), `${JSON.stringify(value, null, 2)}\n`);
   }
 }
 
-/** Creates the directory of a study, or opens it. @throws `RUN_DIRECTORY`, `RUN_MISMATCH`, `RUN_LOCKED` */
-export async function openStudyDirectory(path: string, config: StudyConfig,
-  options: { readonly forceUnlock?: boolean | undefined } = {}): Promise<StudyDirectory> {
-  await withDirectoryErrors(path, () => makeDirectory(path));
-  const directory = new StudyDirectory(path, await DirectoryLock.take(path, options));
-  try {
-    await removeTemporaries(path, (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"));
-    await startOrResume(directory, config);
-  } catch (error) {
-    directory[Symbol.dispose]();
-    throw error;
-  }
-  return directory;
-}
-
-async function startOrResume(directory: StudyDirectory, config: StudyConfig): Promise<void> {
-  const { path } = directory;
-  const text = await readText(directory.file("config"));
-  if (text === undefined) {
-    await writeAtomic(path, directory.file("config"), `${JSON.stringify(config, null, 2)}\n`);
-    return;
-  }
-  assertSameConfig(parseRecorded(directory.file("config"), text, "study"), config, {
-    what: `the study at ${path}`,
-    remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
-  });
+/** The error for a directory without a study. */
+export function noStudy(path: string): ReviewKdError {
+  return new ReviewKdError("RUN_DIRECTORY",
+    `no study at ${path}: ${STUDY_FILES.config} is missing. Plan it first (\`planStudy\`, on the command line \`reviewkd study plan\`), or pass the directory of another one, as this machine sees it.`);
 }

@@ -93,6 +93,13 @@ PartitionName=main Nodes=ALL Default=YES State=UP
     return run(program, words, { cwd, env: this.environment(variables), maxBuffer: 1e8 });
   }
 
+  /** The ids of the jobs that are not done, of arrays those of their tasks; all, or those in one state. */
+  async jobs(state?: string): Promise<readonly string[]> {
+    const { stdout } = await this.run("squeue", ["-h", "--array", "-o", "%i",
+      ...(state === undefined ? [] : ["-t", state])]);
+    return stdout.split("\n").filter((id) => id !== "");
+  }
+
   /** A job's state, such as RUNNING, with its exit code and how often it was requeued. */
   async job(id: string): Promise<{ state: string; exitCode: string; restarts: number }> {
     const { stdout } = await this.run("scontrol", ["-o", "show", "job", id]);

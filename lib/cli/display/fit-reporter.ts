@@ -11,7 +11,7 @@ import { renderTable } from "./table.js";
 export interface Reporter<Event> {
   handle(event: Event): void;
   /** Clears an unfinished progress bar. Must be called however the work ends. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Reports as JSON lines with `tag` added, as a progress bar with rows above, or as plain lines. */

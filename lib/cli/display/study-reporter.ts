@@ -4,19 +4,27 @@ import { withFlags } from "../errors.js";
 import { noticeText } from "./data-progress.js";
 import { formatDuration, formatLoss } from "./format.js";
 import type { Output } from "./output.js";
-import { openProgress } from "./progress-bar.js";
+import { openProgress, type Progress } from "./progress-bar.js";
 import { noticesOf } from "./run-notices.js";
 import { studyTable } from "./study-table.js";
 
 type EventOf<Type extends StudyEvent["type"]> = Extract<StudyEvent, { type: Type }>;
 
-/** Displays the events of a study: a line per cell, and a progress bar or occasional lines in between. */
-export function createStudyReporter(output: Output): Reporter<StudyEvent> {
+/**
+ * Displays the events of a study: a line per cell, and a progress bar or occasional lines in between.
+ *
+ * @param scope - whose end the estimated time is: that of the study, or of the only cell that is trained.
+ */
+export function createStudyReporter(output: Output, scope: "study" | "cell" = "study"): Reporter<StudyEvent> {
   const bar = openProgress(output);
   const noticed = new Set<string>();
   return {
     handle(event) {
       output.event(event);
+      if (event.type === "study-progress") {
+        showProgress(output, bar, event);
+        return;
+      }
       if (event.type !== "cell-run") {
         bar.clear();
         const text = lineOf(event);
@@ -25,7 +33,7 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
       }
       const { run, cell, etaSeconds } = event;
       if (run.type === "progress") {
-        const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  study ETA ${formatDuration(etaSeconds)}`;
+        const text = `epoch ${run.epoch + 1}/${run.epochs}  loss ${formatLoss(run.losses.total)}  ${scope} ETA ${formatDuration(etaSeconds)}`;
         bar.update(run.trainingStep, run.trainingSteps, { label: place(event), text }, () => {
           output.line(`${place(event)} ${cell}: ${text}`);
         });
@@ -46,13 +54,27 @@ export function createStudyReporter(output: Output): Reporter<StudyEvent> {
   };
 }
 
+/** Cells that other processes train: a bar over all of them, with the place of each that runs. */
+function showProgress(output: Output, bar: Progress, event: EventOf<"study-progress">): void {
+  const { cells, done, failed, waiting, running, etaSeconds } = event;
+  const parts = [`${done} done`, `${running.length} running`, `${waiting} waiting`,
+    ...(failed === 0 ? [] : [`${failed} failed`])];
+  const places = running.map(({ index, epoch, epochs }) => `[${index + 1}] ${epoch + 1}/${epochs}`);
+  const eta = etaSeconds === null ? "" : `  study ETA ${formatDuration(etaSeconds)}`;
+  const share = running.reduce((sum, { epoch, epochs, step, steps }) => sum + (epoch + step / steps) / epochs, 0);
+  const text = `${parts.join(", ")}${places.length === 0 ? "" : `  epochs ${places.join(" ")}`}${eta}`;
+  bar.update(done + failed + share, cells, { label: "cells", text }, () => {
+    output.line(`${cells} cells: ${text}`);
+  });
+}
+
 const STUDY = { name: "reviewkd study", flags: [] };
 
 function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
   return `[${index + 1}/${cells}]`;
 }
 
-function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run">>): string | undefined {
+function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run" | "study-progress">>): string | undefined {
   switch (event.type) {
     case "study-start": {
       const done = event.cells.filter(({ state }) => state === "done").length;

@@ -28,12 +28,16 @@ function conditionsTable(result: StudyResult): string {
   const { cells, conditions } = result;
   const [unit, decimals] = [unitOf(result), decimalsOf(result)];
   const published = conditions.some((condition) => condition.published !== null);
-  const head = ["", "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []), "time"];
+  // Rows of distilled students, which are last, have all settings of a grid.
+  const settings = Object.keys(conditions.at(-1)?.settings ?? {});
+  const head = ["", ...settings, "seeds", `last${unit}`, `best${unit}`, "gain", ...(published ? [`re-run${unit}`] : []),
+    "time"];
   const rows = conditions.map((condition) => {
     const seconds = cells.filter((cell) => cell.condition === condition.id)
       .reduce((sum, cell) => sum + (cell.seconds ?? 0), 0);
     return [
-      condition.label,
+      settings.length === 0 ? condition.label : condition.method === null ? "student alone" : "distilled",
+      ...settings.map((path) => settingText(condition.settings?.[path])),
       String(condition.seeds.length),
       spreadText(condition.last, decimals),
       spreadText(condition.best, decimals),
@@ -43,6 +47,12 @@ function conditionsTable(result: StudyResult): string {
     ];
   });
   return renderTable(head, rows, head.slice(1));
+}
+
+/** A value of a grid; empty where a row does not depend on it. */
+function settingText(value: unknown): string {
+  if (value === undefined) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function stagesTable(result: StudyResult): string {

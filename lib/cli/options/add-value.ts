@@ -3,8 +3,8 @@ import { processOutput, type Output } from "../display/output.js";
 import type { ValueParser } from "./values.js";
 
 /** Adds an option whose text `parser` reads; its long flag names it in errors. */
-export function addValue<T>(command: Command, flags: string, help: string, parser: ValueParser<T>,
-  { mandatory = false } = {}): Command {
+export function addValue<T>(command: Command, flags: string, help: string,
+  parser: ValueParser<T> | ((option: string) => (text: string, earlier: T) => T), { mandatory = false } = {}): Command {
   const option = new Option(flags, help).makeOptionMandatory(mandatory);
   return command.addOption(option.argParser(parser(option.long ?? flags)));
 }

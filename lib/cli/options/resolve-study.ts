@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, type Settings, type StudyConfig,
+import { mergeSettings, parseStudyConfig, readRunConfigInput, ReviewKdError, schemas, type Settings, type StudyConfig,
   type StudyKind } from "../../index.js";
 import { omitUndefined } from "./omit-undefined.js";
 import { requireBackbone, requireData, requirePair } from "./resolve-run.js";
@@ -9,23 +9,40 @@ import { requireBackbone, requireData, requirePair } from "./resolve-run.js";
 export async function resolveStudy(kind: StudyKind,
   flags: { readonly study?: string; readonly config?: string; readonly preset?: string },
   settings: Settings): Promise<{ readonly config: StudyConfig; readonly directory: string }> {
-  const layers: Settings[] = [{ kind }];
-  const recorded = flags.study === undefined ? undefined : join(flags.study, "study.json");
-  if (recorded !== undefined && existsSync(recorded)) layers.push(await fileSettings(kind, recorded));
-  if (flags.config !== undefined) layers.push(await fileSettings(kind, flags.config));
-  const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
-  requirePair(merged);
-  requireBackbone(merged);
-  requireData(merged);
-  const config = parseStudyConfig(merged);
+  const config = await studyConfig({ kind }, flags, settings);
   return { config,
     directory: flags.study ?? join("runs", `study-${kind}-${config.student.name}-from-${config.teacher.name}`) };
 }
 
-async function fileSettings(kind: StudyKind, path: string): Promise<Settings> {
+/** The same for a study in a directory, whose kind a flag, the configuration file or the directory names. */
+export async function resolvePlan(
+  flags: { readonly study: string; readonly kind?: StudyKind; readonly config?: string; readonly preset?: string },
+  settings: Settings,
+): Promise<StudyConfig> {
+  return studyConfig(omitUndefined({ kind: flags.kind }), flags, settings);
+}
+
+async function studyConfig({ kind }: { readonly kind?: StudyKind },
+  flags: { readonly study?: string; readonly config?: string; readonly preset?: string },
+  settings: Settings): Promise<StudyConfig> {
+  const layers: Settings[] = kind === undefined ? [] : [{ kind }];
+  const recorded = flags.study === undefined ? undefined : join(flags.study, "study.json");
+  if (recorded !== undefined && existsSync(recorded)) layers.push(await fileSettings(kind, recorded));
+  if (flags.config !== undefined) layers.push(await fileSettings(kind, flags.config));
+  const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
+  if (merged["kind"] === undefined)
+    throw new ReviewKdError("CONFIG_INVALID",
+      `missing --kind. Pass one of ${schemas.StudyKind.options.join(", ")}, or a --config that names it.`);
+  requirePair(merged);
+  requireBackbone(merged);
+  requireData(merged);
+  return parseStudyConfig(merged);
+}
+
+async function fileSettings(kind: StudyKind | undefined, path: string): Promise<Settings> {
   const settings = await readRunConfigInput(path);
   const other = settings["kind"] ?? kind;
-  if (other === kind) return settings;
+  if (kind === undefined || other === kind) return settings;
   throw new ReviewKdError("CONFIG_INVALID",
     `invalid kind of study in ${path}: expected "${kind}", received ${JSON.stringify(other)}. Pass another --study to \`reviewkd study ${kind}\`, or use the command of that kind.`);
 }

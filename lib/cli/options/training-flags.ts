@@ -168,8 +168,13 @@ export function addRecipeFlags(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, MACHINE);
 }
 
-export function addSavingFlags(command: Command): void {
+/** How often a run saves. */
+export function addCheckpointFlags(command: Command): void {
   addSchemaFlags(command, schemas.TrainConfig, SAVING);
+}
+
+export function addSavingFlags(command: Command): void {
+  addCheckpointFlags(command);
   command.option("--force-unlock", "take the directory over from a run on another machine that did not release it");
 }
 

@@ -1,3 +1,4 @@
+import { parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { nearestName, ReviewKdError, schemas } from "../../index.js";
 import { usageError } from "../errors.js";
@@ -165,4 +166,32 @@ function generatorSettings(option: string, kind: (typeof GENERATED)[number], set
     }
     return [key, Number(value)];
   }));
+}
+
+/** The values of one setting of a grid. */
+export interface Variation {
+  readonly path: string;
+  readonly values: readonly unknown[];
+}
+
+/** `method.weight=0.5,1,2`, of which commander collects several. Values are those of YAML: numbers, words, lists. */
+export const variation = (option: string) => (text: string, earlier: readonly Variation[] = []): Variation[] => {
+  const [, path = "", list = ""] = /^([^=\s]+)=(.+)$/.exec(text) ?? [];
+  const values = listOf(list);
+  if (path === "" || values === undefined)
+    throw usageError("PATH=VALUE,VALUE,…", option, text, "Example: method.weight=0.5,1,2.");
+  const twice = earlier.find((each) => each.path === path);
+  if (twice !== undefined)
+    throw usageError("each setting once", option, text, `Pass all values of ${path} in one list.`);
+  return [...earlier, { path, values }];
+};
+
+/** The values of a comma-separated list; `undefined` if it is none. */
+function listOf(text: string): unknown[] | undefined {
+  try {
+    const values: unknown = parseYaml(`[${text}]`);
+    return Array.isArray(values) && values.length > 0 ? values as unknown[] : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -11,9 +11,9 @@ import { TrainingOptions, withEnd } from "./training.js";
 
 /**
  * The varied settings of a study: `"ablation"`: the design steps of the paper; `"stages"`: the pairing of student and
- * teacher stages; `"seeds"`: only the seed.
+ * teacher stages; `"seeds"`: only the seed; `"grid"`: any settings, each with a list of values.
  */
-export const StudyKind = z.enum(["ablation", "stages", "seeds"]);
+export const StudyKind = z.enum(["ablation", "stages", "seeds", "grid"]);
 export type StudyKind = z.infer<typeof StudyKind>;
 
 const Seeds = z.array(Seed).min(1).describe("one or more whole numbers ≥ 0")
@@ -67,8 +67,26 @@ export const SeedsConfig = z.strictObject({
   seeds: Seeds.default([0, 1, 2]),
 });
 
+/** The varied settings of a grid: a dotted path of the run configuration, and its values. */
+const Vary = z.record(
+  z.string(),
+  z.array(z.unknown()).min(1).describe("one or more values")
+    .refine((values) => new Set(values.map((value) => JSON.stringify(value))).size === values.length,
+      "values that differ from each other"),
+).refine((vary) => Object.keys(vary).length > 0, "one or more settings with their values");
+
+/** The student distilled with each combination of the values of some settings, with each seed. */
+export const GridConfig = z.strictObject({
+  kind: z.literal("grid"),
+  ...shared,
+  method: Method.prefault({ kind: "review" }),
+  /** For example `{ "method.weight": [0.5, 1], "training.optimizer.learningRate": [0.05, 0.1] }`. */
+  vary: Vary,
+  seeds: Seeds.default([0]),
+});
+
 /** The complete configuration of a study, as stored in `study.json` of its directory. */
-export const StudyConfig = z.discriminatedUnion("kind", [AblationConfig, StagesConfig, SeedsConfig]);
+export const StudyConfig = z.discriminatedUnion("kind", [AblationConfig, StagesConfig, SeedsConfig, GridConfig]);
 export type StudyConfig = z.infer<typeof StudyConfig>;
 export type StudyConfigInput = z.input<typeof StudyConfig>;
 
@@ -107,12 +125,16 @@ export const ConditionResult = z.strictObject({
   /** Matched stages from 1 (shallow), if the study varies them. */
   stage: PositiveCount.nullable(),
   teacherStage: PositiveCount.nullable(),
+  /** The values of a grid's settings by their paths, as far as they affect this row; `null` in other studies. */
+  settings: z.record(z.string(), z.unknown()).nullable(),
+  /** Id of the row of the student alone that it is compared with; `null` for such a row itself. */
+  baseline: z.string().nullable(),
   /** Seeds of its completed cells. */
   seeds: z.array(Seed),
   /** `null` if no cell is done. */
   last: Spread.nullable(),
   best: Spread.nullable(),
-  /** By how much `last` is better than that of the student alone with the same seed; `null` for that one itself. */
+  /** By how much `last` is better than that of its baseline with the same seed; `null` for a baseline. */
   gain: Spread.nullable(),
   /** The result of an independent re-run, if the study uses the same networks and data. */
   published: z.number().nullable(),
@@ -152,7 +174,30 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 const cell = { cell: z.string(), index: Count, cells: PositiveCount };
 
-/** An event of `runStudy`. `index` counts the cells from 0. */
+/** A cell of a study before it is trained. */
+export const PlannedCell = z.strictObject({
+  /** Its number in the study, from 0, by which `runStudyCell` trains it. */
+  index: Count,
+  id: z.string(),
+  label: z.string(),
+  seed: Seed,
+  /** On disk: `"begun"` if there is a run that is not finished. */
+  state: z.enum(["new", "begun", "done"]),
+  /** The cell that must be done before: 0, the teacher that the study trains; `null` for all others. */
+  waitsFor: Count.nullable(),
+});
+export type PlannedCell = z.infer<typeof PlannedCell>;
+
+/** The result of `planStudy`: the cells of a study, which can be trained in any order, on any machine. */
+export const StudyPlan = z.strictObject({
+  kind: StudyKind,
+  directory: z.string(),
+  config: StudyConfig,
+  cells: z.array(PlannedCell),
+});
+export type StudyPlan = z.infer<typeof StudyPlan>;
+
+/** An event of `runStudy`, `runStudyCell`, `collectStudy` and `queueStudy`. `index` counts the cells from 0. */
 export const StudyEvent = z.discriminatedUnion("type", [
   event("study-start", {
     kind: StudyKind,
@@ -169,13 +214,26 @@ export const StudyEvent = z.discriminatedUnion("type", [
    */
   event("study-teacher", { name: z.string(), taskInfo: TaskInfo, metric: z.number().nullable() }),
   event("cell-start", { ...cell, label: z.string(), seed: Seed, resumed: z.boolean() }),
-  /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study. */
+  /** An event from the run of a cell. `etaSeconds`: time to the end of the whole study, or of a single cell. */
   event("cell-run", { ...cell, run: FitEvent, etaSeconds: NonNegativeNumber }),
   /** A cell is done, or was so before. */
   event("cell-end", { ...cell, label: z.string(), seed: Seed, skipped: z.boolean(), taskInfo: TaskInfo,
     result: CellResult }),
   /** A cell could not be finished; the others continue. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
+  /** The cells of a study that other processes train. `etaSeconds`: `null` before the first speed is known. */
+  event("study-progress", {
+    cells: PositiveCount,
+    done: Count,
+    failed: Count,
+    /** In the queue, or waiting for the teacher. */
+    waiting: Count,
+    running: z.array(
+      z.strictObject({ cell: z.string(), index: Count, worker: z.string(), epoch: Count, epochs: PositiveCount,
+        step: Count, steps: PositiveCount }),
+    ),
+    etaSeconds: NonNegativeNumber.nullable(),
+  }),
   /** A results file was written. */
   event("study-file", { kind: z.enum(["csv", "json", "picture"]), path: z.string() }),
   /** The picture was not drawn, or intermediate results could not be written: the reason and the fix. */
@@ -183,3 +241,24 @@ export const StudyEvent = z.discriminatedUnion("type", [
   event("study-end", { result: StudyResult }),
 ]);
 export type StudyEvent = z.infer<typeof StudyEvent>;
+
+/** An event of `workOnStudies`. */
+export const WorkEvent = z.discriminatedUnion("type", [
+  /** `worker`: the name by which the studies' progress shows this process. */
+  event("work-start", { queue: z.string(), worker: z.string() }),
+  /** No cell is free; the worker waits for one. */
+  event("work-idle", {}),
+  /** An event of the cell that is trained. */
+  event("work-cell", { directory: z.string(), event: StudyEvent }),
+  /**
+   * A cell went back into the queue: it waits for its `"teacher"`; another process has its directory (`"locked"`); this
+   * worker was `"stopped"`, or had not answered for so long that the queue has taken it for `"lost"`.
+   */
+  event("work-returned", { directory: z.string(), index: Count,
+    reason: z.enum(["teacher", "locked", "stopped", "lost"]) }),
+  /** A cell could not be trained, and is not tried again until its study is queued again. */
+  event("work-failed", { directory: z.string(), index: Count, code: z.string(), message: z.string() }),
+  /** Numbers of cells that this worker has finished. */
+  event("work-end", { done: Count, failed: Count }),
+]);
+export type WorkEvent = z.infer<typeof WorkEvent>;

@@ -3,7 +3,7 @@ import { optionsOf } from "../../config/options-of.js";
 import { TeacherConfig, type RunConfig } from "../../config/schemas/run-config.js";
 import { runFile } from "../../runs/run-directory.js";
 import type { StudyConfig } from "../../config/schemas/study.js";
-import { STUDENT_ALONE, type Condition } from "./conditions.js";
+import type { Condition } from "./conditions.js";
 
 /** One training of a study: an ordinary run in its own directory. */
 export interface Cell {
@@ -52,11 +52,12 @@ function teacherCell({ teacher, data, training, teacherTraining, seeds }: StudyC
   };
 }
 
-function studentCell(config: StudyConfig, { id: condition, label, method }: Condition, seed: number,
+function studentCell(config: StudyConfig, { id: condition, label, method, own = config }: Condition, seed: number,
   directory: string): Cell {
-  const { student, data } = config;
+  const { data } = config;
+  const { student } = own;
   const id = `${condition}-seed${seed}`;
-  const training = { ...config.training, seed };
+  const training = { ...own.training, seed };
   const teacher = trainedTeacher(config, directory);
   return {
     id,
@@ -76,8 +77,4 @@ function trainedTeacher({ teacher }: StudyConfig, directory: string): TeacherCon
   // An absolute path, so that it does not depend on where the study is resumed.
   const weights = resolve(runFile(join(directory, TEACHER), "student"));
   return optionsOf(TeacherConfig.omit({ backboneWeights: true, key: true, strict: true }), { ...teacher, weights });
-}
-
-export function aloneCellId(seed: number): string {
-  return `${STUDENT_ALONE.id}-seed${seed}`;
 }

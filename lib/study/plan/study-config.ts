@@ -7,12 +7,14 @@ import { DEFAULT_KINDS } from "../../config/schemas/run-config.js";
 import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
   type StudyKind } from "../../config/schemas/study.js";
 import { parse } from "../../config/validation.js";
+import { gridPoints } from "./grid.js";
 
-/** The method settings that are configurable in each kind of study; all of them for `seeds`. */
+/** The method settings that are configurable in each kind of study; all of them for `seeds` and `grid`. */
 const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {
   ablation: Object.keys(AblationConfig.shape.method.unwrap().shape),
   stages: Object.keys(StagesConfig.shape.method.unwrap().shape),
   seeds: undefined,
+  grid: undefined,
 };
 
 /**
@@ -37,7 +39,11 @@ export function parseStudyConfig(input: StudyConfigInput | Settings, what = "the
   const name = isSettings(student) ? student["name"] : undefined;
   const { method = {}, ...merged } = mergeSettings(defaults(kind as StudyKind), detectorRunDefaults(name),
     sizesOfTeacher(teacher, student), preset, settings);
-  return parse(StudyConfig, { ...merged, method: withDetectorMethodDefaults(name, method) }, what, "CONFIG_INVALID");
+  const config = parse(StudyConfig, { ...merged, method: withDetectorMethodDefaults(name, method) }, what,
+    "CONFIG_INVALID");
+  // Each combination, before the first is trained.
+  if (config.kind === "grid") gridPoints(config, what);
+  return config;
 }
 
 /** A teacher that the study trains resizes images as the student does, unless it has sizes of its own. */
@@ -51,7 +57,7 @@ function sizesOfTeacher(teacher: unknown, student: unknown): Settings {
 
 function defaults(kind: StudyKind): Settings {
   const { method, ...rest } = DEFAULT_KINDS.distill;
-  return kind === "seeds" ? { method, ...rest } : rest;
+  return METHOD_KEYS[kind] === undefined ? { method, ...rest } : rest;
 }
 
 function fromPreset(kind: StudyKind, settings: Settings, what: string): Settings {

@@ -31,6 +31,15 @@ interface BarChart {
 
 /** Gain of each design step over the student alone; `undefined` if no gain is known. */
 export function ablationBars(result: StudyResult): Chart | undefined {
+  return gainBars(result, "design step");
+}
+
+/** Gain of each combination of a grid over the student alone; `undefined` if no gain is known. */
+export function gridBars(result: StudyResult): Chart | undefined {
+  return gainBars(result, "combination of settings");
+}
+
+function gainBars(result: StudyResult, by: string): Chart | undefined {
   const { conditions, config, taskInfo } = result;
   const { title, unit, differenceUnit, digits } = measureOf(taskInfo);
   if (conditions.every(({ gain }) => gain === null)) return undefined;
@@ -42,7 +51,7 @@ export function ablationBars(result: StudyResult): Chart | undefined {
       : { value: gain.mean, deviation: gain.deviation, text: `${signed(gain.mean, digits)}  (${value})` };
   });
   return barChart({
-    title: `Gain in ${title} of the last epoch over the student alone, by design step: ${subject(config)}`,
+    title: `Gain in ${title} of the last epoch over the student alone, by ${by}: ${subject(config)}`,
     axisTitle: `Gain in ${title} over the student alone${differenceUnit}`,
     rows: conditions.map(({ label }) => label),
     series: [{ name: "", bars }],
@@ -56,7 +65,7 @@ export function seedBars({ conditions, config, taskInfo, teacherMetric }: StudyR
   const measure = measureOf(taskInfo);
   const { title, unit, digits } = measure;
   return barChart({
-    title: `${capitalized(title)}, mean and standard deviation over ${config.seeds.length} seeds: ${subject(config)}`,
+    title: `${capitalized(title)}, ${config.seeds.length === 1 ? "one seed" : `mean and standard deviation over ${config.seeds.length} seeds`}: ${subject(config)}`,
     axisTitle: `${capitalized(title)}${unit === "" ? "" : ` (${unit.trim()})`}`,
     rows: conditions.map(({ label }) => label),
     series: [

@@ -1,9 +1,11 @@
-import type { ConditionResult, StudyResult } from "../../config/schemas/study.js";
-import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth,
+import type { ConditionResult, Spread, StudyResult } from "../../config/schemas/study.js";
+import { BASE, capitalized, FONT, FRAME, INK, measureOf, QUIET_INK, signed, subject, TEXT, textWidth, variedSettings,
   type Chart } from "./picture-style.js";
 
 const CELL = 78;
 const MARGIN = { left: 104, top: 16, bottom: 76 } as const;
+/** Room for the title of the rows, to the left of their labels. */
+const AXIS_TITLE = 44;
 const BAR = { gap: 28, width: 14, labels: 44, title: 24 } as const;
 
 /** ColorBrewer's RdBu without its darkest ends, safe for colour-blind readers: worse is red, better is blue. */
@@ -13,29 +15,71 @@ const NOTHING = "#e4e4e4";
 /** Fraction of the largest difference above which a cell is so dark that its text must be white. */
 const DARK = 0.72;
 
+/** One axis: its title and its labels, each with a line of small print if there is one. */
+interface Axis {
+  readonly title: string;
+  readonly labels: readonly { readonly text: string; readonly note?: string }[];
+}
+
+/** A square of the map, by its places on the axes. */
+interface Square {
+  readonly row: number;
+  readonly column: number;
+  readonly gain: Spread | null;
+}
+
 /** Gains over the student alone, student stages by row, teacher stages by column; `undefined` if no gain is known. */
 export function stagesHeatMap(result: StudyResult): Chart | undefined {
   const { stages: { student, teacher }, conditions } = result;
+  const numbered = (names: readonly string[]) => names.map((note, index) => ({ text: String(index + 1), note }));
+  const squares = conditions.flatMap(({ stage, teacherStage, gain }) =>
+    stage === null || teacherStage === null ? [] : [{ row: stage - 1, column: teacherStage - 1, gain }]
+  );
+  return heatMap(result, squares, { title: "Student stage", labels: numbered(student) }, { title: "Teacher stage",
+    labels: numbered(teacher) });
+}
+
+/** Gains over the student alone by the values of a grid's two settings; `undefined` if no gain is known. */
+export function gridHeatMap(result: StudyResult): Chart | undefined {
+  const [rows, columns] = variedSettings(result.config);
+  if (rows === undefined || columns === undefined) return undefined;
+  const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const axis = ({ path, values }: typeof rows): Axis => ({ title: path,
+    labels: values.map((value) => ({ text: textOf(value) })) });
+  const placeOf = ({ path, values }: typeof rows, settings: ConditionResult["settings"]): number =>
+    values.map(textOf).indexOf(textOf(settings?.[path]));
+  const squares = result.conditions.filter(({ baseline }) => baseline !== null)
+    .map(({ settings, gain }) => ({ row: placeOf(rows, settings), column: placeOf(columns, settings), gain }));
+  return heatMap(result, squares, axis(rows), axis(columns));
+}
+
+/** Gains over the student alone as squares with colours; `undefined` if no gain is known. */
+function heatMap(result: StudyResult, squares: readonly Square[], rows: Axis, columns: Axis): Chart | undefined {
   const { title, differenceUnit, digits } = measureOf(result.taskInfo);
-  const pairs = conditions.filter((condition) => condition.stage !== null && condition.teacherStage !== null);
-  const gains = pairs.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
+  const gains = squares.flatMap(({ gain }) => (gain === null ? [] : [gain.mean]));
   if (gains.length === 0) return undefined;
   // A symmetric range keeps white at zero difference; rounded up for the scale's ends, to the decimals that are shown.
   const power = 10 ** digits;
   const reach = Math.max(1, Math.ceil(Math.max(...gains.map(Math.abs)) * power)) / power;
-  const size = { width: teacher.length * CELL, height: student.length * CELL };
-  const barLeft = MARGIN.left + size.width + BAR.gap;
+  const scaleTitle = `Difference to the student alone${differenceUnit}`;
+  const size = {
+    width: columns.labels.length * Math.max(CELL, widestLabel(columns) + 12, share(columns.title, columns)),
+    height: rows.labels.length * Math.max(CELL, share(rows.title, rows), share(scaleTitle, rows)),
+  };
+  const left = Math.max(MARGIN.left, widestLabel(rows) + AXIS_TITLE);
+  const barLeft = left + size.width + BAR.gap;
   const labels = Math.max(BAR.labels, Math.ceil(textWidth(signed(reach, digits), TEXT.label)) + 10);
+  const by = `by ${lowered(rows.title)} and ${lowered(columns.title)}`;
 
   return {
     width: barLeft + BAR.width + labels + BAR.title,
     height: MARGIN.top + size.height + MARGIN.bottom,
-    title: `${capitalized(title)} of the last epoch, difference to the student alone${differenceUnit === "" ? "" : " in points"}, by student stage and teacher stage: ${subject(result.config)}`,
+    title: `${capitalized(title)} of the last epoch, difference to the student alone${differenceUnit === "" ? "" : " in points"}, ${by}: ${subject(result.config)}`,
     option: {
       ...BASE,
-      grid: { left: MARGIN.left, top: MARGIN.top, ...size },
-      xAxis: { ...axis(teacher), name: "Teacher stage", nameGap: 48 },
-      yAxis: { ...axis(student), name: "Student stage", nameGap: 76, inverse: true },
+      grid: { left, top: MARGIN.top, ...size },
+      xAxis: { ...axisOf(columns), nameGap: columns.labels.some(({ note }) => note !== undefined) ? 48 : 34 },
+      yAxis: { ...axisOf(rows), nameGap: left - 28, inverse: true },
       visualMap: {
         type: "continuous",
         show: false,
@@ -49,17 +93,32 @@ export function stagesHeatMap(result: StudyResult): Chart | undefined {
         silent: true,
         itemStyle: { borderColor: "#ffffff", borderWidth: 2 },
         label: { show: true, fontSize: TEXT.axisTitle },
-        data: pairs.map((pair) => cell(pair, reach, digits)),
+        data: squares.map((square) => cell(square, reach, digits)),
       }],
-      graphic: scale(reach, { left: barLeft, height: size.height, labels, differenceUnit, digits }),
+      graphic: scale(reach, { left: barLeft, height: size.height, labels, title: scaleTitle, digits }),
     },
   };
 }
 
-function axis(names: readonly string[]) {
+/** The title of an axis within a sentence; a path of a setting stays as it is. */
+function lowered(title: string): string {
+  return title.includes(".") ? title : `${title.charAt(0).toLowerCase()}${title.slice(1)}`;
+}
+
+function widestLabel({ labels }: Axis): number {
+  return Math.ceil(Math.max(...labels.map(({ text }) => textWidth(text, TEXT.axisTitle))));
+}
+
+/** The size of each of an axis's squares with which a title fits next to all of them. */
+function share(title: string, { labels }: Axis): number {
+  return Math.ceil(textWidth(title, TEXT.axisTitle) / labels.length);
+}
+
+function axisOf({ title, labels }: Axis) {
   return {
     type: "category" as const,
-    data: names.map((name, index) => `{number|${index + 1}}\n{name|${name}}`),
+    name: title,
+    data: labels.map(({ text, note }) => `{number|${text}}${note === undefined ? "" : `\n{name|${note}}`}`),
     nameLocation: "middle" as const,
     nameTextStyle: { fontSize: TEXT.axisTitle, color: INK },
     axisLine: { show: false },
@@ -74,8 +133,8 @@ function axis(names: readonly string[]) {
   };
 }
 
-function cell({ stage, teacherStage, gain }: ConditionResult, reach: number, digits: number) {
-  const place = [(teacherStage ?? 0) - 1, (stage ?? 0) - 1];
+function cell({ row, column, gain }: Square, reach: number, digits: number) {
+  const place = [column, row];
   if (gain === null) {
     return { value: [...place, 0], itemStyle: { color: NOTHING }, label: { formatter: "–", color: QUIET_INK } };
   }
@@ -93,12 +152,12 @@ interface Scale {
   readonly height: number;
   /** Width of its labels. */
   readonly labels: number;
-  readonly differenceUnit: string;
+  readonly title: string;
   readonly digits: number;
 }
 
 /** The scale of colours with its ends, its middle and what it measures. */
-function scale(reach: number, { left, height, labels, differenceUnit, digits }: Scale) {
+function scale(reach: number, { left, height, labels, title, digits }: Scale) {
   const label = (value: number, top: number) => ({
     type: "text" as const,
     left: left + BAR.width + 8,
@@ -121,7 +180,7 @@ function scale(reach: number, { left, height, labels, differenceUnit, digits }: 
       y: MARGIN.top + height / 2,
       rotation: Math.PI / 2,
       style: {
-        text: `Difference to the student alone${differenceUnit}`,
+        text: title,
         fontFamily: FONT,
         fontSize: TEXT.axisTitle,
         fill: INK,

@@ -69,3 +69,9 @@ export function finished(svg: string, title: string): string {
 export function subject({ student, teacher, data }: Pick<StudyConfig, "student" | "teacher" | "data">): string {
   return `${student.name} under ${teacher.name} on ${data.kind}`;
 }
+
+/** The settings of which a grid has several values. */
+export function variedSettings(config: StudyConfig): { readonly path: string; readonly values: readonly unknown[] }[] {
+  return config.kind !== "grid" ? []
+    : Object.entries(config.vary).map(([path, values]) => ({ path, values })).filter(({ values }) => values.length > 1);
+}

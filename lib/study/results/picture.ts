@@ -1,8 +1,8 @@
 import type * as echarts from "echarts";
-import type { StudyResult } from "../../config/schemas/study.js";
-import { ablationBars, seedBars } from "./picture-bars.js";
-import { stagesHeatMap } from "./picture-heat-map.js";
-import { finished } from "./picture-style.js";
+import type { StudyKind, StudyResult } from "../../config/schemas/study.js";
+import { ablationBars, gridBars, seedBars } from "./picture-bars.js";
+import { gridHeatMap, stagesHeatMap } from "./picture-heat-map.js";
+import { finished, variedSettings, type Chart } from "./picture-style.js";
 
 /** An SVG, or the reason why there is none. */
 export type Picture = { readonly svg: string } | { readonly missing: string };
@@ -20,10 +20,24 @@ async function loadEcharts(): Promise<Echarts | undefined> {
   }
 }
 
+const CHARTS: Readonly<Record<StudyKind, (result: StudyResult) => Chart | undefined>> = {
+  ablation: ablationBars,
+  stages: stagesHeatMap,
+  seeds: seedBars,
+  grid: gridChart,
+};
+
+/** One setting: bars of all values; two: a heat map of gains; more: bars of gains. */
+function gridChart(result: StudyResult): Chart | undefined {
+  const varied = variedSettings(result.config).length;
+  if (varied === 2) return gridHeatMap(result);
+  return varied < 2 ? seedBars(result) : gridBars(result);
+}
+
 /** Draws the results of a study as a picture for a paper: a heat map of stages, or bars. */
 export async function drawPicture(result: StudyResult,
   load: () => Promise<Echarts | undefined> = loadEcharts): Promise<Picture> {
-  const chart = { ablation: ablationBars, stages: stagesHeatMap, seeds: seedBars }[result.kind](result);
+  const chart = CHARTS[result.kind](result);
   if (chart === undefined) return { missing: "no picture was drawn: too few cells are done" };
   const library = await load();
   if (library === undefined) {

@@ -13,12 +13,13 @@ interface Column {
  * Metrics in the units of the student's task, empty for a teacher without them; times in seconds. Epochs count from 1,
  * as on the terminal.
  */
-const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
+const columnsOf = ({ metrics, primaryMetric }: TaskInfo, settings: readonly string[]): readonly Column[] => [
   { head: "cell", value: ({ id }) => id },
   { head: "condition", value: ({ condition }) => condition },
   { head: "label", value: ({ condition }, row) => row?.label ?? condition },
   { head: "student_stage", value: (_, row) => row?.stage },
   { head: "teacher_stage", value: (_, row) => row?.teacherStage },
+  ...settings.map((path): Column => ({ head: path, value: (_, row) => settingText(row?.settings?.[path]) })),
   { head: "seed", value: ({ seed }) => seed },
   { head: "status", value: ({ status }) => status },
   ...metrics.map(({ name }): Column => ({ head: `last_${name}`,
@@ -34,12 +35,18 @@ const columnsOf = ({ metrics, primaryMetric }: TaskInfo): readonly Column[] => [
 export function resultsCsv(
   { cells, conditions, taskInfo }: Pick<StudyResult, "cells" | "conditions" | "taskInfo">,
 ): string {
-  const columns = columnsOf(taskInfo);
+  // Rows of distilled students, which are last, have all settings of a grid.
+  const columns = columnsOf(taskInfo, Object.keys(conditions.at(-1)?.settings ?? {}));
   const rows = cells.map((cell) => {
     const condition = conditions.find(({ id }) => id === cell.condition);
     return columns.map(({ value }) => value(cell, condition));
   });
   return [columns.map(({ head }) => head), ...rows].map((row) => `${row.map(field).join(",")}\n`).join("");
+}
+
+/** A value of a grid; empty where a row does not depend on it. */
+function settingText(value: unknown): Value {
+  return typeof value === "string" || typeof value === "number" || value === undefined ? value : JSON.stringify(value);
 }
 
 function field(value: Value): string {

@@ -6,13 +6,13 @@ import { buildProgram } from "../../../lib/cli/program.js";
 import { commandUse } from "../../../lib/cli/run-cli.js";
 
 describe("cli/errors", () => {
-  it("exits with 2 for usage errors, 130 for an interruption and 1 for everything else", () => {
+  it("exits with 2 for usage errors, 130 for an interruption, 75 for a cell that waits and 1 for everything else", () => {
     const exits = Object.fromEntries(
       ERROR_CODES.map((code) => [code, describeError(new ReviewKdError(code, "m")).exitCode]),
     );
-    const { INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID, ABORTED, ...others } = exits;
+    const { INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID, ABORTED, TEACHER_UNFINISHED, ...others } = exits;
     expect([INVALID_ARGUMENT, UNKNOWN_NAME, CONFIG_INVALID]).to.deep.equal([2, 2, 2]);
-    expect(ABORTED).to.equal(130);
+    expect([ABORTED, TEACHER_UNFINISHED]).to.deep.equal([130, 75]);
     expect(new Set(Object.values(others))).to.deep.equal(new Set([1]));
   });
 

@@ -54,6 +54,18 @@ describe("EtaEstimator", () => {
     }
   });
 
+  it("divides the work that is left by the number of cells that are trained at a time", () => {
+    const estimator = new EtaEstimator(cells, 0);
+    expect(estimator.together(new Map())).to.equal(null);
+    const running = new Map([[alone0, { share: 0.5, etaSeconds: 50 }], [distilled0, { share: 0.5, etaSeconds: 100 }]]);
+    // 100 s for a cell alone, 200 s for a distilled one.
+    expect(estimator.together(running)).to.be.closeTo((50 + 100 + 100 + 200) / 2, 1e-9);
+    estimator.finished(alone0, 90);
+    expect(estimator.together(new Map())).to.be.closeTo(200 + 90 + 200, 1e-9);
+    for (const cell of cells) estimator.finished(cell, 1);
+    expect(estimator.together(new Map())).to.equal(0);
+  });
+
   it("estimates zero before anything is known", () => {
     expect(new EtaEstimator(cells, 0).during(alone0, { type: "checkpoint", kind: "last", path: "p", epoch: 0 })).to
       .equal(

@@ -49,6 +49,12 @@ const stages = resultOf("stages", ({ stage, teacherStage }) => {
 const seeds = resultOf("seeds",
   (_, index) => ({ last: spread(60 + 5 * index, 0.25), best: spread(61 + 5 * index, 0.5) }), { teacherMetric: 72.34 });
 
+/** A grid over these values of two or more settings of a method on logits. */
+const grid = (vary: Record<string, readonly unknown[]>): StudyResult =>
+  resultOf("grid",
+    ({ baseline }, index) => ({ last: spread(60 + index, 0.5), gain: baseline === null ? null : spread(index - 2) }),
+    {}, { method: { kind: "kd" }, vary });
+
 describe("the picture of a study", () => {
   for (const [name, result] of [["an ablation", ablation], ["stages", stages], ["seeds", seeds]] as const) {
     it(`is well-formed, deterministic SVG for ${name}`, async () => {
@@ -79,6 +85,21 @@ describe("the picture of a study", () => {
     expect(shown).to.include.members(["Teacher stage", "Student stage", "Difference to the student alone (points)",
       "layer1", "block2", "1", "2"]);
     expect(shown).to.include.members(["−0.5", "−2.0", "+0.5", "–", "0.0", "+2.0"]);
+  });
+
+  it("of a grid has bars of one setting, a matrix of two, and bars of gains of more", async () => {
+    const one = texts(await svgOf(grid({ "method.weight": [0.5, 1], "method.temperature": [4] })));
+    expect(one).to.include.members(["last epoch", "student alone", "weight 0.5, temperature 4", "61.0 ± 0.5 %"]);
+    const svg = await svgOf(grid({ "method.weight": [0.5, 1], "method.temperature": [1, 2, 4] }));
+    const two = texts(svg);
+    expect(two).to.include.members(["method.weight", "method.temperature", "0.5", "1", "2", "4",
+      "Difference to the student alone (points)"]);
+    expect(two).to.include.members(["−1.0", "0.0", "+1.0", "+2.0", "+3.0", "+4.0"]);
+    expect(svg).to.include("difference to the student alone in points, by method.weight and method.temperature:");
+    const three = texts(
+      await svgOf(grid({ "method.weight": [0.5, 1], "method.temperature": [1, 2], "method.warmupEpochs": [0, 5] })),
+    );
+    expect(three).to.include.members(["weight 0.5, temperature 1, warmupEpochs 0", "−1.0  (61.0 %)"]);
   });
 
   it("colours better cells blue, worse ones red, and cells without a result grey", async () => {

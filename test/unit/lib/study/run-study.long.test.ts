@@ -67,7 +67,7 @@ describe("runStudy", () => {
     ]);
     expect(events.at(-1)).to.deep.equal({ type: "study-end", result });
     expect((await readdir(scratch("study"))).sort()).to.deep.equal(
-      [...CELLS, "results.csv", "results.json", "seeds.svg", "study.json"].sort(),
+      [...CELLS, "results.csv", "results.json", "seeds.svg", "study.json", "system.json"].sort(),
     );
     expect(StudyResult.parse(JSON.parse(await readFile(scratch("study", "results.json"), "utf8")))).to.deep.equal(
       result,
@@ -208,13 +208,30 @@ describe("runStudy", () => {
     expect((await readFile(csv, "utf8")).split("\n")).to.have.length.above(3);
   });
 
-  it("denies its directory to a second study", async () => {
-    let second: Promise<unknown> | undefined;
-    await study(scratch("study"), { seeds: [0] }, {}, () => {
-      second ??= failureOf(study(scratch("study"), { seeds: [0] }));
+  it("shares its cells with a second study in its directory: each is trained by one of them", async () => {
+    let second: Promise<Awaited<ReturnType<typeof study>>> | undefined;
+    const first = await study(scratch("study"), {}, {}, (event) => {
+      if (event.type === "cell-start") second ??= study(scratch("study"));
     });
-    expect(await second).to.include({ code: "RUN_LOCKED" });
-    expect(await readdir(scratch("study"))).to.not.include("run.lock");
+    const both = [first, await second!];
+    const trained = both.flatMap(({ events }) =>
+      ofType(events, "cell-end").flatMap(({ cell, skipped }) => (skipped ? [] : [cell]))
+    );
+    expect(trained.sort()).to.deep.equal([...CELLS].sort());
+    // The teacher was the first one's, and was done when the second one looked again.
+    expect(ofType(both[1]!.events, "cell-failed").map(({ cell, code }) => [cell, code])).to.deep.include([
+      "teacher",
+      "RUN_LOCKED",
+    ]);
+    expect((await readdir(scratch("study"), { recursive: true })).filter((name) => name.endsWith("run.lock"))).to.deep
+      .equal([]);
+    await study(scratch("alone"));
+    for (const cell of CELLS) {
+      const [shared, alone] = await Promise.all(
+        ["study", "alone"].map((name) => readFile(scratch(name, cell, "student.safetensors"))),
+      );
+      expect(shared!.equals(alone!), cell).to.equal(true);
+    }
   });
 
   it("refuses to resume with another configuration, and lists the differences", async () => {

@@ -86,7 +86,7 @@ describe("parseStudyConfig", () => {
 
   for (const [problem, input, expected] of [
     ["an unknown kind", { kind: "seed", ...PAIR },
-      /expected "ablation", "stages" or "seeds", received "seed"\. Did you mean "seeds"\?/],
+      /expected "ablation", "stages", "seeds" or "grid", received "seed"\. Did you mean "seeds"\?/],
     ["a seed that is there twice", { kind: "seeds", ...PAIR, seeds: [1, 2, 1] },
       /invalid seeds in .*: expected seeds that differ from each other/],
     ["no seed", { kind: "seeds", ...PAIR, seeds: [] }, /invalid seeds in .*: expected one or more whole numbers ≥ 0/],

@@ -1,19 +1,55 @@
+import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { expect } from "chai";
-import { openStudyDirectory } from "../../../../lib/study/study-directory.js";
-import { scratchDirectory } from "../small-run.js";
+import { StudyDirectory } from "../../../../lib/study/study-directory.js";
+import { failureOf, scratchDirectory } from "../small-run.js";
 import { configOf, resultOf } from "./study-results.js";
 
 describe("a study's directory", () => {
   const scratch = scratchDirectory();
 
-  it("returns what a study keeps of an earlier result, also of one with a loss that is not finite", async () => {
-    using directory = await openStudyDirectory(scratch("study"), configOf("seeds"));
-    expect(await directory.readResult()).to.equal(undefined);
-    const result = resultOf("seeds", () => ({}), { teacherMetric: 71.5,
-      cells: [{ id: "student-alone-seed0", condition: "student-alone", seed: 0, status: "done", seconds: 1,
-        runDirectory: "r", error: null, last: { top1: 25, top5: 100, loss: Number.NaN, samples: 4 },
-        best: { epoch: 0, top1: 25 } }] });
-    await directory.writeResult(result);
-    expect(await directory.readResult()).to.deep.equal({ system: result.system, teacherMetric: 71.5 });
+  it("records a study once: of several processes, those with the same settings continue", async () => {
+    const directories = Array.from({ length: 8 }, () => new StudyDirectory(scratch("study")));
+    await Promise.all(directories.map((directory) => directory.record(configOf("seeds"))));
+    const text = await readFile(scratch("study", "study.json"), "utf8");
+    const error = await failureOf(directories[0]!.record(configOf("seeds", { seeds: [7] })));
+    expect(error).to.include({ code: "RUN_MISMATCH" });
+    expect(error.message).to.include("seeds: was [0,1,2], now [7]").and.include("another directory");
+    expect(await readFile(scratch("study", "study.json"), "utf8")).to.equal(text);
+    expect(await readdir(scratch("study"))).to.deep.equal(["study.json"]);
+  });
+
+  it("lets one of several processes with other settings begin", async () => {
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 8 },
+        (_, seed) => new StudyDirectory(scratch("study")).record(configOf("seeds", { seeds: [seed] }))),
+    );
+    const begun = outcomes.flatMap(({ status }, seed) => (status === "fulfilled" ? [seed] : []));
+    expect(begun).to.have.lengthOf(1);
+    expect(JSON.parse(await readFile(scratch("study", "study.json"), "utf8"))).to.deep.include({ seeds: begun });
+  });
+
+  it("returns the teacher and the system that were measured, and nothing of files that are none", async () => {
+    const directory = new StudyDirectory(scratch("study"));
+    await directory.record(configOf("seeds"));
+    expect([await directory.readTeacher(), await directory.readSystem()]).to.deep.equal([undefined, undefined]);
+    const { system } = resultOf("seeds", () => ({}));
+    await directory.writeSystem(system);
+    await directory.writeTeacher({ name: "resnet56", metric: 71.5 });
+    expect(await directory.readTeacher()).to.deep.equal({ name: "resnet56", metric: 71.5 });
+    expect(await directory.readSystem()).to.deep.equal(system);
+    for (const name of ["teacher.json", "system.json"]) await writeFile(scratch("study", name), "{");
+    expect([await directory.readTeacher(), await directory.readSystem()]).to.deep.equal([undefined, undefined]);
+  });
+
+  it("removes what a killed process has left, but nothing that another one may be writing", async () => {
+    await mkdir(scratch("study"));
+    const names = ["results.csv.tmp-12", "results.json.tmp-9", "seeds.svg.tmp-4", "notes.tmp-4"];
+    for (const name of names) await writeFile(scratch("study", name), "");
+    const yesterday = new Date(Date.now() - 86_400_000);
+    for (const name of ["results.csv.tmp-12", "notes.tmp-4"])
+      await utimes(scratch("study", name), yesterday, yesterday);
+    await new StudyDirectory(scratch("study")).record(configOf("seeds"));
+    expect((await readdir(scratch("study"))).sort()).to.deep.equal(["notes.tmp-4", "results.json.tmp-9",
+      "seeds.svg.tmp-4", "study.json"]);
   });
 });

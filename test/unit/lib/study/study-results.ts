@@ -1,6 +1,7 @@
 import type { ConditionResult, Spread, StudyConfigInput, StudyResult } from "../../../../lib/config/schemas/study.js";
 import { conditionsOf } from "../../../../lib/study/plan/conditions.js";
 import { parseStudyConfig } from "../../../../lib/study/plan/study-config.js";
+import { summarize } from "../../../../lib/study/results/summary.js";
 import { CLASSIFICATION } from "../../../support/tasks.js";
 
 const STAGES = { student: ["layer1", "layer2"], teacher: ["block1", "block2"] };
@@ -16,8 +17,7 @@ const SYSTEM: StudyResult["system"] = {
 };
 
 /** A study's configuration with the pair of the published ablation. */
-export function configOf(kind: "ablation" | "stages" | "seeds",
-  overrides: object = {}): ReturnType<typeof parseStudyConfig> {
+export function configOf(kind: StudyConfigInput["kind"], overrides: object = {}): ReturnType<typeof parseStudyConfig> {
   const input = { kind, teacher: { name: "resnet56" }, student: { name: "resnet20" },
     ...overrides } as StudyConfigInput;
   return parseStudyConfig(input);
@@ -25,13 +25,14 @@ export function configOf(kind: "ablation" | "stages" | "seeds",
 
 /** Results of a study without cells, with conditions from `figures`. */
 export function resultOf(
-  kind: "ablation" | "stages" | "seeds",
+  kind: StudyConfigInput["kind"],
   figures: (condition: ConditionResult, index: number) => Partial<ConditionResult>,
   overrides: Partial<StudyResult> = {},
+  settings: object = {},
 ): StudyResult {
-  const config = configOf(kind);
+  const config = configOf(kind, settings);
   const conditions = conditionsOf(config, STAGES).map((condition, index) => {
-    const empty: ConditionResult = { ...condition, seeds: [], last: null, best: null, gain: null };
+    const empty = summarize(condition, [], { published: true, taskInfo: CLASSIFICATION });
     return { ...empty, ...figures(empty, index) };
   });
   return { kind, directory: "runs/study", config, system: SYSTEM, taskInfo: CLASSIFICATION, teacherMetric: null,

@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { workOnStudies } from "../../index.js";
+import { listenForInterrupt } from "../interrupt.js";
+import type { Output } from "../display/output.js";
+import { createWorkReporter } from "../display/work-reporter.js";
+import { addAction, addValue } from "../options/add-value.js";
+import { positiveCount, positiveNumber } from "../options/values.js";
+
+interface WorkFlags {
+  readonly untilEmpty?: true;
+  readonly lockSeconds?: number;
+  readonly maxLosses?: number;
+}
+
+export function addWorkCommand(program: Command): void {
+  const command = program.command("work")
+    .description("train the cells of studies that `study KIND --queue` puts into a queue, until it is stopped")
+    .argument("<url>", "the Redis of the queue: redis://HOST:PORT, with /NUMBER for another of its databases");
+  command.option("--until-empty", "end when no cell is left, here and in other workers");
+  addValue(command, "--lock-seconds <x>",
+    "a worker that is silent for so long is lost: another one resumes its cell (default: 60)", positiveNumber);
+  addValue(command, "--max-losses <n>", "a cell whose workers are lost more often has failed (default: 20)",
+    positiveCount);
+  command.addHelpText("after", `
+Requires the packages bullmq and ioredis, and the directories of the studies under the same path as where they
+were queued. Ctrl-C saves the cell and gives it back.`);
+  addAction(command, (output, url: string, flags: WorkFlags) => work(output, url, flags));
+}
+
+async function work(output: Output, queue: string, { untilEmpty, lockSeconds, maxLosses }: WorkFlags): Promise<void> {
+  using interrupt = listenForInterrupt(() => {
+    output.notice("\nfinishing the step, saving and giving the cell back… (again: stop at once)");
+  });
+  const { signal } = interrupt;
+  const reporter = createWorkReporter(output);
+  try {
+    for await (const event of workOnStudies({ queue, untilEmpty, lockSeconds, maxLosses, signal }))
+      reporter.handle(event);
+  } finally {
+    reporter.close();
+  }
+}

@@ -1,0 +1,197 @@
+import { resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { throwIfAborted } from "../../api/abort.js";
+import { networkInfo } from "../../api/network.js";
+import { FilePath } from "../../config/file-path.js";
+import type { Settings } from "../../config/settings.js";
+import type { StudyConfigInput, StudyEvent, StudyResult } from "../../config/schemas/study.js";
+import { assertObject, parse } from "../../config/validation.js";
+import { ReviewKdError } from "../../errors.js";
+import { cellResult, type CellState } from "../cell-state.js";
+import { collect, statesOf } from "../collect-study.js";
+import { EtaEstimator } from "../eta-estimator.js";
+import { TEACHER, type Cell } from "../plan/cells.js";
+import { startEvent } from "../run-study.js";
+import { Study } from "../study.js";
+import { addCells, failureOf, hasFailed, JobProgress, jobsOf } from "./cell-jobs.js";
+import { QueueConnection, type CellJob } from "./connection.js";
+import { QueueUrl } from "./queue-url.js";
+
+/** Options of {@link queueStudy}. */
+export interface QueueStudyOptions {
+  /** One run directory per cell, and the results: on a file system that all workers have under the same path. */
+  readonly directory: string;
+  /** The Redis of the queue: `redis://HOST:PORT`, with `/NUMBER` for another of its databases. */
+  readonly queue: string;
+  /** Stops watching; the workers continue. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const Options = z.looseObject({ directory: FilePath, queue: QueueUrl });
+
+/** Between looks at the queue. */
+const LOOK_MS = 500;
+
+/** How long a Redis may not answer. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Puts the cells of a study that are not done into a queue (BullMQ on Redis), reports how {@link workOnStudies} trains
+ * them in other processes, and collects the results at the end. Called again for the same study, it watches again and
+ * adds no cell twice; cells that have failed are tried again. Requires the packages `bullmq` and `ioredis`.
+ *
+ * @returns the results, including cells that failed.
+ * @throws `DEPENDENCY_MISSING`; `QUEUE_UNREACHABLE`; `ABORTED` after `signal` was aborted; and what {@link planStudy}
+ * throws.
+ *
+ * @example
+ * ```ts
+ * const study = { kind: "seeds", teacher: { name: "resnet56" }, student: { name: "resnet20" } } as const;
+ * for await (const event of queueStudy(study, { directory: "runs/seeds", queue: "redis://127.0.0.1:6379" })) {
+ *   if (event.type === "study-progress") console.log(`${event.done} of ${event.cells}`);
+ * }
+ * ```
+ */
+export async function* queueStudy(input: StudyConfigInput | Settings,
+  options: QueueStudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
+  assertObject(options, "study options");
+  const { directory, queue } = parse(Options, options, "study options");
+  throwIfAborted(options.signal, "the study");
+  await using connection = await QueueConnection.open(queue, PATIENCE_MS);
+  // The workers have other working directories.
+  using study = await Study.plan(input, resolve(directory));
+  const states = await statesOf(study);
+  yield startEvent(study, states);
+  const watch = new Watch(study, connection, states, await study.trainSamples());
+  yield* watch.untilDone(options.signal);
+  return yield* collect(study, states);
+}
+
+type Progress = Extract<StudyEvent, { type: "study-progress" }>;
+
+/** The cells of a study in a queue, as far as they are known. */
+class Watch {
+  readonly #clock: EtaEstimator;
+  readonly #started = new Set<Cell>();
+  #reported = "";
+
+  constructor(private readonly study: Study, private readonly connection: QueueConnection,
+    private readonly states: Map<Cell, CellState>, trainSamples: number) {
+    this.#clock = new EtaEstimator(study.cells, trainSamples);
+    for (const cell of study.cells) this.#finish(cell);
+  }
+
+  async *untilDone(signal: AbortSignal | undefined): AsyncGenerator<StudyEvent, void, void> {
+    await this.#addAgain();
+    for (;;) {
+      const jobs = await jobsOf(this.connection, this.study.directory.path);
+      const missing: Cell[] = [];
+      const running = new Map<Cell, JobProgress>();
+      for (const [index, cell] of this.study.cells.entries()) {
+        if (this.#isOver(cell)) continue;
+        const queued = jobs.get(index);
+        if (queued === undefined) {
+          yield* this.#withoutJob(cell, missing);
+        } else if (hasFailed(queued.job)) {
+          yield this.#failed(cell, queued.job);
+        } else if (queued.isActive) {
+          const progress = JobProgress.safeParse(queued.job.progress).data;
+          if (progress !== undefined) running.set(cell, progress);
+        }
+      }
+      for (const cell of running.keys()) yield* this.#start(cell);
+      if (missing.length > 0) await addCells(this.connection, this.study, missing);
+      yield* this.#progress(running);
+      if (this.study.cells.every((cell) => this.#isOver(cell))) return;
+      await sleep(LOOK_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+      if (signal?.aborted === true) {
+        throw new ReviewKdError("ABORTED",
+          `the study at ${this.study.directory.path} is no longer watched; its workers continue. Run the same study to watch it again and to collect its results (on the command line: the same command).`);
+      }
+    }
+  }
+
+  /** Cells that have failed are tried again by the same command, as in a study of one process. */
+  async #addAgain(): Promise<void> {
+    const jobs = await jobsOf(this.connection, this.study.directory.path);
+    for (const { job } of jobs.values()) if (hasFailed(job)) await this.connection.call(job.remove());
+    await addCells(this.connection, this.study, this.study.cells.filter((cell) => !this.#isOver(cell)));
+  }
+
+  /** A cell that has left the queue: it is done, or Redis has lost its data. */
+  async *#withoutJob(cell: Cell, missing: Cell[]): AsyncGenerator<StudyEvent, void, void> {
+    const state = await this.study.inspect(cell);
+    if (state.is !== "done" && state.is !== "failed") {
+      missing.push(cell);
+      return;
+    }
+    this.states.set(cell, state);
+    this.#finish(cell);
+    const { label, seed } = cell;
+    const result = cellResult(cell, state);
+    yield* this.#start(cell);
+    if (result.error !== null) {
+      yield { type: "cell-failed", ...this.#place(cell), label, seed, code: result.error.code,
+        message: result.error.message };
+      return;
+    }
+    const taskInfo = cell.id === TEACHER ? networkInfo(this.study.config.teacher.name, "teacher").task
+      : this.study.taskInfo;
+    yield { type: "cell-end", ...this.#place(cell), label, seed, skipped: false, taskInfo, result };
+  }
+
+  #failed(cell: Cell, job: CellJob): StudyEvent {
+    const { code, message } = failureOf(job);
+    this.states.set(cell, { is: "failed", error: new ReviewKdError(code, message) });
+    this.#finish(cell);
+    return { type: "cell-failed", ...this.#place(cell), label: cell.label, seed: cell.seed, code, message };
+  }
+
+  *#start(cell: Cell): Generator<StudyEvent, void, void> {
+    if (this.#started.has(cell)) return;
+    this.#started.add(cell);
+    const resumed = this.states.get(cell)?.is === "begun";
+    yield { type: "cell-start", ...this.#place(cell), label: cell.label, seed: cell.seed, resumed };
+  }
+
+  *#progress(running: ReadonlyMap<Cell, JobProgress>): Generator<StudyEvent, void, void> {
+    const states = [...this.states.values()];
+    const done = states.filter(({ is }) => is === "done").length;
+    const failed = states.filter(({ is }) => is === "failed").length;
+    const cells = this.study.cells.length;
+    const event: Progress = {
+      type: "study-progress",
+      cells,
+      done,
+      failed,
+      waiting: cells - done - failed - running.size,
+      running: [...running].map(([cell, { worker, epoch, epochs, step, steps }]) => {
+        const { index } = this.#place(cell);
+        return { cell: cell.id, index, worker, epoch, epochs, step, steps };
+      }),
+      etaSeconds: this.#clock.together(running),
+    };
+    // The estimate alone is no news.
+    const text = JSON.stringify({ ...event, etaSeconds: null });
+    if (text === this.#reported) return;
+    this.#reported = text;
+    yield event;
+  }
+
+  #isOver(cell: Cell): boolean {
+    const is = this.states.get(cell)?.is;
+    return is === "done" || is === "failed";
+  }
+
+  #finish(cell: Cell): void {
+    const state = this.states.get(cell);
+    if (state?.is === "done") this.#clock.finished(cell, state.seconds);
+    if (state?.is === "failed") this.#clock.finished(cell, null);
+  }
+
+  #place(cell: Cell): { readonly cell: string; readonly index: number; readonly cells: number } {
+    const { cells } = this.study;
+    return { cell: cell.id, index: cells.indexOf(cell), cells: cells.length };
+  }
+}

@@ -1,0 +1,130 @@
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY } from "./helpers.js";
+
+const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8", "--method", "kd"] as const;
+const SETTINGS = [...NETWORKS, ...TINY, "--epochs", "1"] as const;
+
+describe("command line: study plan, cell and collect", () => {
+  const directory = useDirectory();
+
+  it("plan cells that another program numbers, train them one by one and collect the results", async () => {
+    const study = join(directory.path, "planned");
+    const { stdout } = await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS, "--seeds", "0,3"]);
+    expect(stdout).to.include(`seeds study in ${study}: cells 0-4, 0 done`).and.include(
+      "4  student distilled, seed 3\n",
+    )
+      .and.include("2 cells learn from the teacher: train cell 0 first").and.include(`study cell ${study} INDEX`);
+    const early = await reviewkd(["study", "cell", study, "2"]);
+    expect(early.code).to.equal(75);
+    expect(early.stderr).to.include("error [TEACHER_UNFINISHED]").and.include("Train cell 0 first.");
+    for (const index of ["0", "1", "2"]) {
+      const done = await succeed(["study", "cell", study, index]);
+      expect(done.stdout).to.match(/^\[\d\/5\] done: last \d+\.\d %, best/m);
+    }
+    expect((await succeed(["study", "cell", study, "2"])).stdout).to.include(
+      "[3/5] student distilled, seed 0: already done",
+    );
+    const collected = await succeed(["study", "collect", study]);
+    expect(collected.stdout).to.include(`wrote ${join(study, "seeds.svg")}`).and.match(
+      /^│ student distilled +│ +1 │ +\d+\.\d\d │/m,
+    );
+    expect(await readFile(join(study, "results.csv"), "utf8")).to.match(/^distilled-seed0,.*,done,/m).and.match(
+      /^distilled-seed3,.*,waiting,/m,
+    );
+    const events = jsonEvents((await succeed(["study", "plan", study, "--json"])).stdout);
+    expect((events[0]?.["cells"] as { state: string }[]).map(({ state }) => state)).to.deep.equal(["done", "done",
+      "done", "new", "new"]);
+    const rest = await succeed(["study", "seeds", "--study", study]);
+    expect(rest.stdout.match(/: already done, /g)).to.have.lengthOf(3);
+  });
+
+  it("saves a cell on SIGTERM and prints how to resume it", async () => {
+    const study = join(directory.path, "stopped");
+    await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS, "--seed", "0", "--epochs", "50", "--data",
+      "synthetic:numClasses=4,trainSamples=320,testSamples=16"]);
+    const running = start(["study", "cell", study, "1", "--json"]);
+    await running.until(/"type":"progress"/);
+    running.child.kill("SIGTERM");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    expect(stderr).to.include(`study cell ${study} 1`);
+    expect(jsonEvents(stdout).at(-1)).to.include({ type: "error", code: "ABORTED" });
+    const again = start(["study", "cell", study, "1", "--json"]);
+    await again.until(/"cell-start"[^\n]*"resumed":true/);
+    again.child.kill("SIGTERM");
+    expect((await again.finished).code).to.equal(130);
+  });
+
+  it("compare all combinations of a grid, in a table with a column for each setting", async () => {
+    const study = join(directory.path, "grid");
+    const words = ["study", "grid", ...SETTINGS, "--vary", "method.weight=0.5,1", "--vary",
+      "training.optimizer.learningRate=0.01,0.02", "--study", study];
+    const { stdout } = await succeed(words);
+    expect(stdout).to.include("7 cells, 0 done").and.match(
+      /^│ +│ method\.weight │ training\.optimizer\.learningRate │ seeds │/m,
+    );
+    expect(stdout).to.match(/^│ student alone +│ +│ +0\.01 │ +1 │/m).and.match(
+      /^│ distilled +│ +0\.5 │ +0\.02 │ +1 │ +\d+\.\d\d │ +\d+\.\d\d │ +[+-]\d+\.\d\d │/m,
+    );
+    const csv = await readFile(join(study, "results.csv"), "utf8");
+    expect(csv.split("\n")[0]).to.include("method.weight,training.optimizer.learningRate,seed");
+    expect(csv).to.match(/^weight-1_learningRate-0\.01-seed0,weight-1_learningRate-0\.01,.*,1,0\.01,0,done,/m);
+    expect(await readFile(join(study, "grid.svg"), "utf8")).to.include(
+      "<title>Top-1 accuracy of the last epoch, difference to the student alone in points, by method.weight and training.optimizer.learningRate",
+    );
+    const again = await succeed(["study", "grid", "--study", study]);
+    expect(again.stdout.match(/: already done, /g)).to.have.lengthOf(7);
+  });
+
+  it("take the values of a grid from a configuration file", async () => {
+    const file = join(directory.path, "grid.yaml");
+    await writeFile(file, [
+      "kind: grid",
+      "teacher: { name: resnet8 }",
+      "student: { name: resnet8 }",
+      "method: { kind: kd }",
+      "training: { epochs: 1, batchSize: 16, threads: 1 }",
+      "data: { kind: synthetic, numClasses: 4, trainSamples: 32, testSamples: 16 }",
+      "vary:",
+      "  method.temperature: [1, 2, 4]",
+    ].join("\n"));
+    const study = join(directory.path, "from-file");
+    const { stdout } = await succeed(["study", "plan", study, "--config", file]);
+    expect(stdout).to.include("grid study in").and.include("4  temperature 4, seed 0");
+  });
+
+  for (const [problem, words, code, expected] of [
+    ["no kind", ["plan", "DIR", ...NETWORKS], "CONFIG_INVALID",
+      /missing --kind\. Pass one of ablation, stages, seeds, grid/],
+    ["an unknown kind", ["plan", "DIR", "--kind", "grids"], "INVALID_ARGUMENT", /Did you mean grid\?/],
+    ["an index that is none", ["cell", "DIR", "first"], "INVALID_ARGUMENT",
+      /invalid index: expected a whole number ≥ 0/],
+    ["a misspelled setting", ["grid", ...NETWORKS, "--vary", "method.wieght=1,2"], "CONFIG_INVALID",
+      /received "method\.wieght"\. Did you mean "method\.weight"\?/],
+    ["a setting without values", ["grid", ...NETWORKS, "--vary", "method.weight"], "INVALID_ARGUMENT",
+      /invalid --vary: expected PATH=VALUE,VALUE,…, received "method\.weight"\. Example/],
+    ["a setting twice", ["grid", ...NETWORKS, "--vary", "method.weight=1", "--vary", "method.weight=2"],
+      "INVALID_ARGUMENT", /Pass all values of method\.weight in one list/],
+    ["a grid without settings", ["grid", ...NETWORKS], "CONFIG_INVALID", /invalid vary/],
+  ] as const) {
+    it(`rejects ${problem}`, async () => {
+      const study = join(directory.path, "refused");
+      const given = words.map((word) => (word === "DIR" ? study : word));
+      const message = await fail(["study", ...given, ...(words[0] === "grid" ? ["--study", study] : [])], { exit: 2,
+        code });
+      expect(message).to.match(expected);
+      expect(existsSync(study)).to.equal(false);
+    });
+  }
+
+  it("name the directory without a study", async () => {
+    for (const words of [["cell", "nothing", "0"], ["collect", "nothing"]]) {
+      expect(await fail(["study", ...words], { exit: 1, code: "RUN_DIRECTORY" }, { cwd: directory.path })).to.include(
+        "no study at nothing: study.json is missing.",
+      );
+    }
+  });
+});
