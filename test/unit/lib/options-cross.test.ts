@@ -76,6 +76,7 @@ describe("options on their way to native code", () => {
     threads: 1,
     teacherThreads: 3,
     fused: false,
+    syncBatchNorm: true,
     device: "cpu",
   };
 
