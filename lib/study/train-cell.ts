@@ -21,7 +21,8 @@ export interface CellOptions {
   readonly forceUnlock?: boolean | undefined;
 }
 
-type Done = Extract<CellState, { is: "done" }>;
+/** A cell that is done; `here`: this process trained an epoch of it. */
+type Done = Extract<CellState, { is: "done" }> & { readonly here: boolean };
 
 /** Trains cells of a study in this process. Those of other processes are safe: each cell's run has its own lock. */
 export class CellTrainer {
@@ -40,12 +41,12 @@ export class CellTrainer {
     const { label, seed } = cell;
     const found = await this.study.inspect(cell);
     if (found.is === "failed") throw found.error;
-    const done = found.is === "done" ? found : yield* this.#train(cell, found);
+    const done = found.is === "done" ? { ...found, here: false } : yield* this.#train(cell, found);
     const result = cellResult(cell, done);
     this.clock.finished(cell, result.seconds);
-    yield { type: "cell-end", ...this.place(cell), label, seed, skipped: found.is === "done",
-      taskInfo: this.#taskOf(cell), result };
-    if (found.is !== "done") yield* this.#judgeTeacher(result);
+    yield { type: "cell-end", ...this.place(cell), label, seed, skipped: !done.here, taskInfo: this.#taskOf(cell),
+      result };
+    if (done.here) yield* this.#judgeTeacher(result);
     return result;
   }
 
@@ -109,8 +110,11 @@ export class CellTrainer {
 
   async *#run(cell: Cell): AsyncGenerator<StudyEvent, Done, void> {
     let done: Done | undefined;
+    // Another process may have finished the cell since it was read.
+    let here = false;
     for await (const run of this.#events(cell)) {
-      if (run.type === "end") done = { is: "done", last: run.last, best: run.best, seconds: run.seconds };
+      if (run.type === "epoch") here = true;
+      if (run.type === "end") done = { is: "done", here, last: run.last, best: run.best, seconds: run.seconds };
       yield { type: "cell-run", ...this.place(cell), run, etaSeconds: this.clock.during(cell, run) };
     }
     if (done === undefined) throw new ReviewKdError("INTERNAL", `missing end of the training of ${cell.id}.`);

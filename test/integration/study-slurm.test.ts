@@ -84,7 +84,11 @@ const missing = await hasSlurm() ? "" : " (skipped: needs root, slurmctld and sl
       const tasks = (await slurm.jobs("R")).filter((job) => job.includes("_"));
       expect(await slurm.jobs(), "the study ended before the last kill").to.not.deep.equal([]);
       const task = tasks[Math.floor(chosen[2 * kill + 1]! * tasks.length)];
-      if (task !== undefined && await disturb(study, task, kill % 2 === 1)) kill++;
+      if (task === undefined) continue;
+      // Half of them lose what they have trained, the others at any moment.
+      const byRequeue = kill % 2 === 1;
+      const hasSaved = existsSync(join(study, CELLS[Number(task.split("_")[1])]!, "last.safetensors"));
+      if ((byRequeue || hasSaved) && await disturb(study, task, byRequeue)) kill++;
     }
     while ((await slurm.jobs()).length > 0) await delay(500);
 
