@@ -39,6 +39,7 @@ set_source_files_properties(${device_test_sources} PROPERTIES
 
 add_executable(reviewkd_tests EXCLUDE_FROM_ALL ${test_sources})
 reviewkd_compile_options(reviewkd_tests)
+target_include_directories(reviewkd_tests SYSTEM PRIVATE native/core/distributed/gloo_headers)
 target_link_libraries(reviewkd_tests PRIVATE reviewkd_core reviewkd_formats GTest::gtest GTest::gtest_main)
 # A precompiled header is valid for the options it was made with: the core's objects are position independent, so these are as well.
 if(NOT MSVC)

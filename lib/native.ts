@@ -1,6 +1,6 @@
 /** The addon, loaded on first use so that help and validation work without it; `install/` locates and loads it. */
 import { isMainThread } from "node:worker_threads";
-import { atCall, ReviewKdError } from "./errors.js";
+import { atCall, ReviewKdError, type ErrorCode } from "./errors.js";
 import { findCudaPlugin } from "./install/layout.js";
 import { inspectInstallation as lookAround, loadAddon, type LoadedAddon } from "./install/load.js";
 import type { DType } from "./config/schemas/common.js";
@@ -92,7 +92,7 @@ export interface NativeBatchQueue extends NativeBatchReader {
   /** Resolves to true when images are needed, to false once no more are. */
   room(): Promise<boolean>;
   finish(): void;
-  fail(message: string): void;
+  fail(message: string, code: ErrorCode): void;
   cancel(): void;
 }
 

@@ -170,15 +170,20 @@ function shown(value: unknown): string {
   return value === undefined ? "nothing" : JSON.stringify(value);
 }
 
-function common<Thrown>(error: Thrown): Thrown {
+/** @internal Marks an error that all processes have. */
+export function common<Thrown>(error: Thrown): Thrown {
   if (typeof error === "object" && error !== null) commonErrors.add(error);
   return error;
 }
 
+/** @internal Whether all processes have this very error, so that none needs to learn of it. */
+export function isKnownToAll(error: unknown): boolean {
+  return typeof error === "object" && error !== null && commonErrors.has(error);
+}
+
 /** Whether all processes of a group have this error, so that the first one alone needs to report it. */
 export function isCommonError(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
-  return commonErrors.has(error) || (isReviewKdError(error) && COMMON_CODES.has(error.code));
+  return isKnownToAll(error) || (isReviewKdError(error) && COMMON_CODES.has(error.code));
 }
 
 /** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a group or undefined. */

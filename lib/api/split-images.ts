@@ -16,6 +16,8 @@ export interface Share {
   /** Number of processes. */
   readonly size: number;
   readonly of: "images" | "batches";
+  /** Batches of fewer images are left out. Default 1. */
+  readonly smallestBatch?: number;
 }
 
 /** The options of one pass over a split. */
@@ -48,7 +50,9 @@ export interface SplitImages {
 
 /** The plan of a pass for batches of which this process may read its part. */
 export function withShare(plan: BatchPlan | DetectionBatchPlan): PassPlan {
-  const { batchSize, seed, epoch, shuffle, augment, share } = plan;
-  return { batchSize, seed, epoch, shuffle, augment,
-    ...(share === undefined ? {} : { share: { rank: share.rank, size: share.size, of: "images" as const } }) };
+  const { batchSize, seed, epoch, shuffle, augment, dropLast, share } = plan;
+  const pass = { batchSize, seed, epoch, shuffle, augment };
+  if (share === undefined) return pass;
+  const { rank, size } = share;
+  return { ...pass, share: { rank, size, of: "images", smallestBatch: dropLast ? batchSize : size } };
 }

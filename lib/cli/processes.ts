@@ -19,8 +19,9 @@ export async function withProcesses(
   try {
     await work(group);
   } catch (error) {
-    if (isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
+    // One that was stopped while it read its data, say, is the only one that knows.
     await group.fail(error);
+    if (isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
     if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
       throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
     }

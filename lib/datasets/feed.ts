@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { messageOf } from "../errors.js";
+import { isReviewKdError, messageOf } from "../errors.js";
 import type { NativeBatchQueue } from "../native.js";
 
 /** A contiguous block of images with their labels. */
@@ -31,7 +31,7 @@ export class Feed<Item> {
     this.#done = this.#run().catch((error: unknown) => {
       if (this.#stopped) return;
       this.failure = { error };
-      this.queue.fail(messageOf(error));
+      this.queue.fail(messageOf(error), isReviewKdError(error) ? error.code : "INTERNAL");
     });
   }
 

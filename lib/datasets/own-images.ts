@@ -27,7 +27,8 @@ export function ownRange({ batchSize, share }: OwnImages, size: number, batch: n
   const begin = batch * batchSize;
   const images = Math.max(0, Math.min(batchSize, size - begin));
   if (share === undefined) return { first: begin, end: begin + images };
-  const { rank, size: processes, of } = share;
+  const { rank, size: processes, of, smallestBatch = 1 } = share;
+  if (images < smallestBatch) return { first: begin, end: begin };
   if (of === "batches")
     return batch % processes === rank ? { first: begin, end: begin + images } : { first: begin, end: begin };
   const parts = Math.min(processes, images);

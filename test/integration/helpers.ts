@@ -31,17 +31,22 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The package whose program runs. Default: this one. */
   readonly package?: string;
+  /** A file that runs instead of the command line. */
+  readonly script?: string;
+  /** A program that runs instead of Node with this package, with the words alone. */
+  readonly command?: string;
 }
 
 /** Starts `reviewkd` as its users do: the built program in a separate process. */
 export function start(words: readonly string[], options: ProcessOptions = {}): Running {
-  const program = join(options.package ?? root, "dist", "cli", "main.js");
+  const program = options.script ?? join(options.package ?? root, "dist", "cli", "main.js");
   if (!existsSync(program))
     throw new Error(`missing ${program} for the tests of the command line. Run \`npm run build\` first.`);
   // Variables that npm and mocha set for this process are not part of a user's shell.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("npm_") && name !== "NODE_OPTIONS");
   const env = { ...Object.fromEntries(inherited), ...options.env };
-  const child = spawn(process.execPath, [program, ...words], { cwd: options.cwd, env });
+  const child = options.command === undefined ? spawn(process.execPath, [program, ...words], { cwd: options.cwd, env })
+    : spawn(options.command, words, { cwd: options.cwd, env });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {

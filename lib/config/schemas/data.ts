@@ -242,7 +242,8 @@ export const BatchOptions = z.strictObject({
   firstBatch: Count.default(0),
   /**
    * The part of each batch that this process reads of several that train together: its rank, and their number. A
-   * {@link ProcessGroup} is one. Default: all images.
+   * {@link ProcessGroup} is one. All of them have as many batches: a last one with fewer images than processes is left
+   * out. Default: all images.
    */
   share: BatchShare.optional(),
 });

@@ -175,7 +175,10 @@ void BatchQueueHandle::finish(const Napi::CallbackInfo& info) {
 void BatchQueueHandle::fail_with(const Napi::CallbackInfo& info) {
   translate_exceptions(info.Env(), [&] {
     // The caller that awaits the trainer receives the producer's own error; this one only ends the pass.
-    resource()->queue->fail(std::make_exception_ptr(Error(ErrorCode::kInternal, string_of(info[0], "message"))));
+    auto code = error_code_of(string_of(info[1], "code")).value_or(ErrorCode::kInternal);
+    // Of several processes, all would stop by themselves at a step that ends so.
+    if (code == ErrorCode::kAborted || code == ErrorCode::kNonFiniteLoss) code = ErrorCode::kInternal;
+    resource()->queue->fail(std::make_exception_ptr(Error(code, string_of(info[0], "message"))));
   });
 }
 

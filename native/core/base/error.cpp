@@ -12,6 +12,14 @@ const char* to_string(ErrorCode code) {
   return "INTERNAL";
 }
 
+std::optional<ErrorCode> error_code_of(const std::string& spelling) {
+#define REVIEWKD_CODE(name, text) \
+  if (spelling == text) return ErrorCode::name;
+  REVIEWKD_ERROR_CODES(REVIEWKD_CODE)
+#undef REVIEWKD_CODE
+  return std::nullopt;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;

@@ -1,6 +1,7 @@
 #pragma once
 // The one exception type of the core: a stable code for programs and a message for people.
 
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -44,6 +45,9 @@ enum class ErrorCode {
 
 /// The spelling used in TypeScript, for example "INVALID_ARGUMENT".
 const char* to_string(ErrorCode code);
+
+/// The code with this spelling; nullopt for those that only TypeScript has.
+std::optional<ErrorCode> error_code_of(const std::string& spelling);
 
 class Error : public std::runtime_error {
  public:

@@ -19,6 +19,8 @@ BatchPlan BatchPlan::from(const Options& options) {
   if (options.has("share")) {
     const Options share = options.options("share");
     plan.share = {share.integer("rank"), share.integer("size")};
+    // In a loop of its own, no process can take a step without images.
+    plan.smallest_batch = std::max(plan.smallest_batch, plan.share.size);
   }
   return plan;
 }

@@ -126,18 +126,21 @@ DataParallel::Buffers DataParallel::buffers() const {
   return buffers;
 }
 
-void DataParallel::begin_step(int64_t active) { active_ = active; }
+void DataParallel::begin_step(int64_t active, bool is_even) {
+  active_ = active;
+  is_even_ = is_even;
+}
 
 at::Tensor DataParallel::Statistics::gather(const at::Tensor& values) {
   return group_.together([&] { return gathered(*communicator_, values); });
 }
 
 ops::StatisticsExchange* DataParallel::statistics() {
-  if (!session_.options().sync_batch_norm || active_ < 2 || group_->rank() >= active_) return nullptr;
-  auto& exchange = statistics_[active_];
+  if (!session_.options().sync_batch_norm || batch_active_ < 2) return nullptr;
+  auto& exchange = statistics_[batch_active_];
   if (!exchange) {
     exchange = std::make_unique<Statistics>(
-        *group_, group_->open(name_ + "/statistics-" + std::to_string(active_), active_, c10::kCPU));
+        *group_, group_->open(name_ + "/statistics-" + std::to_string(batch_active_), batch_active_, c10::kCPU));
   }
   return exchange.get();
 }
@@ -158,8 +161,8 @@ std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
     }
     if (own.images == 0) begin_last_backward();
     gradients_->end(has_any);
-    if (active_ == group_->size()) return news;
-    // Those without images have not seen the batch.
+    if (is_even_) return news;
+    // Those without images of a batch have not seen it, and those with fewer have not split it into as many parts.
     const Buffers changed = buffers();
     for (const at::Tensor& values : changed.statistics) broadcast(values);
     for (const at::Tensor& values : changed.counters) broadcast(values);

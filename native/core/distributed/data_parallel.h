@@ -21,7 +21,8 @@ class DataParallel : public Peers {
   ~DataParallel() override;
 
   Share share() const override { return {group_->rank(), group_->size()}; }
-  void begin_step(int64_t active) override;
+  void begin_step(int64_t active, bool is_even) override;
+  void begin_batch(int64_t active) override { batch_active_ = active; }
   ops::StatisticsExchange* statistics() override;
   void begin_last_backward() override;
   std::vector<StepNews> end_step(const StepNews& own) override;
@@ -69,6 +70,8 @@ class DataParallel : public Peers {
   /// By the number of processes that have images.
   std::map<int64_t, std::unique_ptr<Statistics>> statistics_;
   int64_t active_ = 1;
+  int64_t batch_active_ = 1;
+  bool is_even_ = true;
 };
 
 }  // namespace reviewkd

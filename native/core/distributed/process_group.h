@@ -14,52 +14,15 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/base/options.h"
 #include "core/distributed/communicator.h"
+#include "core/distributed/join_options.h"
 
 namespace reviewkd {
 
-/// One of the processes, as it introduces itself.
-struct Member {
-  int64_t rank = 0;
-  int64_t size = 1;
-  /// Of the machine.
-  std::string host;
-  int64_t process_id = 0;
-  /// Of this package and of libtorch.
-  std::string version;
-
-  /// "rank 1 (node-2, process 4711)".
-  std::string description() const;
-};
-
-struct JoinOptions {
-  Member self;
-  /// Where the store is.
-  std::string master_host;
-  int64_t master_port = 0;
-  /// Whether the launcher runs the store; otherwise rank 0 does.
-  bool store_is_hosted = false;
-  /// Of all keys.
-  std::string prefix;
-  /// The address of this machine that others reach.
-  std::string address;
-  /// How long a process waits for others: when they meet, and in each operation.
-  double timeout_seconds = 600;
-
-  static JoinOptions from(const Options& options);
-};
-
-/// The error of another process.
-struct Farewell {
-  std::string code;
-  std::string message;
-};
-
 class ProcessGroup {
  public:
-  /// Meets the others. Throws PORT_IN_USE, MASTER_UNREACHABLE, PROCESSES_MISSING, PROCESSES_DIFFER (size or version),
-  /// PROCESS_ENVIRONMENT if two have the same rank, ABORTED once `stop` is set.
+  /// Meets the others. Throws PORT_IN_USE, MASTER_UNREACHABLE, PROCESSES_MISSING, PROCESSES_DIFFER (size, version, or the
+  /// same rank twice), ABORTED once `stop` is set. With the last three, the others end with the same error.
   /// is_abandoned: set from another thread, ends all waiting with ABORTED, because the program ends.
   static std::shared_ptr<ProcessGroup> join(const JoinOptions& options, const std::atomic<bool>& stop,
                                             std::shared_ptr<const std::atomic<bool>> is_abandoned);
@@ -84,8 +47,8 @@ class ProcessGroup {
   /// Leaves an error for the others, which lose this process now: it exchanges no more texts. The first one counts.
   void say_farewell(const Farewell& farewell);
 
-  /// Runs an operation with the others. If it fails, finds out which process was lost, and throws its farewell under
-  /// its code, or PROCESS_LOST with its rank and host.
+  /// Runs an operation with the others. If it fails, finds out which process was lost, and throws PROCESS_LOST with its
+  /// rank, host and farewell, or ABORTED if it was stopped.
   template <typename Work>
   auto together(const Work& work) {
     try {

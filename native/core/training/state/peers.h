@@ -41,10 +41,13 @@ class Peers {
 
   virtual Share share() const = 0;
 
-  /// A step in which the first `active` processes have images.
-  virtual void begin_step(int64_t active) = 0;
-  /// The statistics of batch normalizations are taken over the images of all processes within this scope; null if they
-  /// are those of each process.
+  /// A step in which the first `active` processes have images. is_even: whether all of them run the network equally
+  /// often, so that they count as many batches.
+  virtual void begin_step(int64_t active, bool is_even) = 0;
+  /// A batch of the step of which the first `active` processes have images; called by these.
+  virtual void begin_batch(int64_t active) = 0;
+  /// The exchange by which statistics of batch normalizations are taken over the images that all processes have of the
+  /// batch; null if they are those of each process.
   virtual ops::StatisticsExchange* statistics() = 0;
   /// The backward pass that comes completes the gradients: they may be summed up meanwhile.
   virtual void begin_last_backward() = 0;

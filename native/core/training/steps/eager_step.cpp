@@ -49,14 +49,21 @@ double EagerStep::run_batches(StepBatches& step, double count, const std::vector
   const int64_t most_parts = training_.options.micro_batches;
   if (training_.peers) {
     int64_t active = 0;
-    for (const int64_t images : step.images) active = std::max(active, share.active(images));
-    training_.peers->begin_step(active);
+    bool is_even = true;
+    for (const int64_t images : step.images) {
+      active = std::max(active, share.active(images));
+      const int64_t least = images / share.size, most = (images + share.size - 1) / share.size;
+      is_even = is_even && std::min(most_parts, least) == std::min(most_parts, most);
+    }
+    training_.peers->begin_step(active, is_even);
   }
   double metric = 0;
   uint64_t part = 0;
   size_t teacher_part = 0;
   for (size_t i = 0; i < step.batches.size(); ++i) {
     const Batch& batch = step.batches[i];
+    // A step's last batch alone may lack images for this process.
+    if (training_.peers) training_.peers->begin_batch(share.active(step.images.at(i)));
     // [N, 3, H, W]
     const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
     const Targets targets = batch.targets.to(network.device());

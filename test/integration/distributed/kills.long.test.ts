@@ -1,0 +1,98 @@
+// A training of several processes that are killed repeatedly ends like one that is left in peace.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { pythonWithTorch } from "../../support/python-torch.js";
+import { uniforms } from "../../support/uniforms.js";
+import { outcomeOf, type Outcome } from "../fit-programs.js";
+import { start, useDirectory, type Running } from "../helpers.js";
+import { isAlive, textOf } from "./ranks.js";
+
+const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
+const SIZE = 2;
+const ALL_KILLS = 20;
+/** Of these, under torchrun, which takes longer to start. */
+const TORCHRUN_KILLS = 6;
+
+/** A run of about two seconds that writes most of the time. */
+const TRAIN = ["train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=96,testSamples=16",
+  "--batch-size", "8", "--threads", "1", "--epochs", "12", "--checkpoint-minutes", "0.0001", "--process-timeout", "60",
+  "--resume", "auto", "--json"] as const;
+
+/** The processes that a process has started. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  return children.trim().split(" ").filter((text) => text !== "").map(Number);
+}
+
+describe("a training in several processes that are killed", function () {
+  this.timeout(400_000);
+  before(function () {
+    if (process.platform !== "linux") this.skip();
+  });
+  const directory = useDirectory();
+  let calm: Outcome;
+
+  const launch = (run: string, restarts: number): Running =>
+    start(["launch", "--processes", String(SIZE), "--max-restarts", String(restarts), "--", ...TRAIN, "--run", run], {
+      env: { OMP_NUM_THREADS: "1" },
+    });
+  // Without the --, it would take --run for one of its own options.
+  const torchrun = (python: string) => (run: string, restarts: number): Running =>
+    start(["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", String(SIZE), "--max-restarts",
+      String(restarts), "--no-python", "--", process.execPath, MAIN, ...TRAIN, "--run", run], { command: python,
+      env: { OMP_NUM_THREADS: "1" } });
+
+  before(async () => {
+    const run = join(directory.path, "calm");
+    const result = await launch(run, 0).finished;
+    expect(result.code, textOf([result])).to.equal(0);
+    calm = await outcomeOf(run);
+  });
+
+  /** Kills a random process at a random moment after each start, and compares the end. */
+  async function keepKilling(name: string, kills: number, begin: typeof launch): Promise<void> {
+    const run = join(directory.path, name);
+    const running = begin(run, kills);
+    let output = "";
+    running.child.stdout.on("data", (text: string) => {
+      output += text;
+    });
+    const seen = new Set<number>();
+    const starts = (): number => output.match(/"type":"start"/g)?.length ?? 0;
+    const isRunning = (): boolean => running.child.exitCode === null;
+    const random = uniforms(kills, 2 * kills);
+    let killed = 0;
+    for (; killed < kills && isRunning(); ++killed) {
+      while (starts() <= killed && isRunning()) await delay(10);
+      await delay(random[2 * killed]! * 250);
+      const pids = (await childrenOf(running.child.pid!)).filter((pid) => !seen.has(pid));
+      for (const pid of pids) seen.add(pid);
+      const pid = pids[Math.floor(random[2 * killed + 1]! * pids.length)];
+      if (pid !== undefined) process.kill(pid, "SIGKILL");
+    }
+    const result = await running.finished;
+    expect(result.code, textOf([result])).to.equal(0);
+    expect(killed, "it ended before all kills").to.equal(kills);
+    expect(starts(), textOf([result])).to.equal(kills + 1);
+    expect(await outcomeOf(run)).to.deep.equal(calm);
+    expect((await readdir(run)).sort()).to.deep.equal((await readdir(join(directory.path, "calm"))).sort());
+    expect([...seen].filter(isAlive)).to.deep.equal([]);
+  }
+
+  it("resumes each time, and ends with the same bytes: `reviewkd launch --max-restarts`", async () => {
+    const python = await pythonWithTorch();
+    await keepKilling("launched", python === undefined ? ALL_KILLS : ALL_KILLS - TORCHRUN_KILLS, launch);
+  });
+
+  it("resumes each time, and ends with the same bytes: `torchrun --max-restarts`", async function () {
+    const python = await pythonWithTorch();
+    if (python === undefined) {
+      this.test!.title += " (skipped: no Python with torch, set REVIEWKD_TEST_PYTHON)";
+      this.skip();
+    }
+    await keepKilling("torchrun", TORCHRUN_KILLS, torchrun(python));
+  });
+});

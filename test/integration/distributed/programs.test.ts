@@ -1,0 +1,107 @@
+// Groups in programs of their own: texts, steps, errors, and ends of all kinds.
+import { join } from "node:path";
+import { expect } from "chai";
+import { useDirectory, type Finished, type JsonEvent } from "../helpers.js";
+import { allFinished, startOne, startRanks, succeedTogether, textOf } from "./ranks.js";
+
+interface Within {
+  readonly isSaved: boolean;
+  readonly begun: { readonly epoch: number; readonly step: number; readonly steps: number };
+  readonly losses: readonly number[];
+  readonly steps: readonly number[];
+  readonly same: boolean;
+}
+
+describe("a program with a group of processes", function () {
+  this.timeout(120_000);
+
+  const directory = useDirectory();
+
+  const resultOf = ({ stdout }: Finished): JsonEvent => JSON.parse(stdout.trimEnd().split("\n").at(-1)!) as JsonEvent;
+  const together = async (size: number, ...words: string[]): Promise<JsonEvent[]> =>
+    (await succeedTogether(size, { program: "loop.mjs", words })).map(resultOf);
+
+  it("exchanges texts, compares settings, and has the errors of the first in all", async () => {
+    const results = await together(3, "texts");
+    const pids = results.map(({ pid }) => pid);
+    for (const [rank, result] of results.entries()) {
+      expect(result).to.deep.include({ rank, calls: rank === 0 ? 1 : 0, first: { calls: 1, by: 0 },
+        again: ["0", "1", "2"], same: {}, launcher: "variables", members: pids.map((pid, other) => [other, pid]) });
+      expect(result["texts"]).to.deep.equal([["from 0, ü", 9], ["from 1, ü", 1009], ["from 2, ü", 2009]]);
+      expect(result["failed"]).to.deep.equal({ ...(rank === 0 ? {} : { code: "INTERNAL" }), message: "no luck" });
+      const { code, message } = result["differing"] as { code: string; message: string };
+      expect(code).to.equal("PROCESSES_DIFFER");
+      expect(message).to.match(
+        /invalid settings: .* received 1 difference:\n {2}- b.*: .*0.* in rank 0 .*1.* in rank 1/,
+      );
+    }
+  });
+
+  it("has one process without a launcher", async () => {
+    const result = await startOne({ program: "loop.mjs", words: ["texts"] }).finished;
+    expect(result.code, textOf([result])).to.equal(0);
+    expect(resultOf(result)).to.deep.include({ rank: 0, calls: 1, again: ["0"], same: {}, differing: {},
+      launcher: null });
+  });
+
+  it("takes the steps of one process in a loop of its own, over its part of each batch", async () => {
+    const ended = await startOne({ program: "loop.mjs", words: ["steps"] }).finished;
+    expect(ended.code, textOf([ended])).to.equal(0);
+    const alone = resultOf(ended);
+    const [first, second] = await together(2, "steps");
+    expect(first!["images"]).to.deep.equal([4, 4, 2, 4, 4, 2]);
+    expect(second!["images"]).to.deep.equal([4, 4, 3, 4, 4, 3]);
+    for (const result of [second!, first!])
+      for (const key of ["losses", "top1", "loss", "weights", "position"])
+        expect(result[key], key).to.deep.equal(first![key]);
+    expect(first!["position"]).to.deep.equal(alone["position"]);
+    // Statistics are those of each process.
+    expect((first!["losses"] as number[])[0]).to.be.closeTo((alone["losses"] as number[])[0]!, 0.2);
+  });
+
+  it("saves within an epoch, from which all resume", async () => {
+    const results = await together(2, "within", "60", join(directory.path, "within.safetensors"));
+    for (const { isSaved, begun, losses, steps, same } of results as unknown as Within[]) {
+      expect(isSaved).to.equal(true);
+      expect(begun).to.include({ epoch: 0, steps: 10 });
+      expect(begun.step).to.be.within(1, 9);
+      expect(steps).to.deep.equal([10, 10]);
+      expect(losses[1]).to.equal(losses[0]);
+      expect(same).to.equal(true);
+    }
+  });
+
+  it("has the error of a loss that is not finite in all processes, which names the one, and continues", async () => {
+    for (const result of await together(2, "nan")) {
+      const { code, message } = result["failed"] as { code: string; message: string };
+      expect(code).to.equal("NON_FINITE_LOSS");
+      expect(message).to.match(/^rank 1 \(.+, process \d+\): /);
+      expect(result).to.deep.include({ kept: true, texts: ["0", "1"] });
+    }
+  });
+
+  it("learns why another process cannot continue", async () => {
+    const [first, second] = await together(2, "wrong");
+    expect(second!["failed"]).to.have.property("code", "LABEL_OUT_OF_RANGE");
+    for (const failed of [first!["failed"], first!["next"]] as { code: string }[])
+      expect(failed.code).to.equal("PROCESS_LOST");
+    expect((first!["failed"] as { message: string }).message).to.match(
+      /^rank 1 \(.+, process \d+\) ended with LABEL_OUT_OF_RANGE: .*7/,
+    );
+  });
+
+  it("ends by process.exit() while it waits for others, who learn that it is gone", async () => {
+    const ranks = await startRanks(2, { program: "loop.mjs", words: ["exit"] });
+    const [first, second] = await allFinished(ranks);
+    expect(first?.code, textOf([first!])).to.equal(7);
+    expect(second?.code, textOf([second!])).to.equal(0);
+  });
+
+  it("ends without leaving", async () => {
+    await succeedTogether(2, { program: "loop.mjs", words: ["forget"] });
+  });
+
+  it("ends a thread that waits for others", async () => {
+    for (const result of await together(2, "terminate")) expect(result).to.deep.equal({ terminated: 1 });
+  });
+});

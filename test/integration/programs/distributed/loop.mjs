@@ -1,0 +1,137 @@
+// Uses of a group by programs of their own: loop.mjs MODE [TIMEOUT [FILE]]. Prints the results as JSON.
+import { Worker } from "node:worker_threads";
+import { createModel, createSession, joinProcessGroup, loadDataset, Tensor } from "reviewkd";
+
+const [mode, timeout = "60"] = process.argv.slice(2);
+const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+async function small() {
+  const data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 21, testSamples: 8 });
+  const model = await createModel("resnet8", { numClasses: 4, dtype: "float64", seed: 1 });
+  return { data, model };
+}
+
+/** Settles like a promise, as JSON. */
+const outcome = (promise) => promise.then((value) => ({ value }), ({ code, message }) => ({ code, message }));
+
+const MODES = {
+  /** Texts, results of the first one, comparisons, and their errors. */
+  async texts(group) {
+    const texts = await group.exchange(`from ${group.rank}, ü${"x".repeat(1000 * group.rank)}`);
+    await group.barrier();
+    let calls = 0;
+    const first = await group.fromFirst(async () => ({ calls: ++calls, by: group.rank }));
+    const failed = await outcome(group.fromFirst(async () => {
+      throw Object.assign(new Error("no luck"), {});
+    }));
+    const same = await outcome(group.assertSame({ a: 1, b: [2, { c: null }] }, "settings"));
+    const differing = await outcome(group.assertSame({ a: 1, b: [2, group.rank] }, "settings"));
+    const again = await group.exchange(String(group.rank));
+    return { rank: group.rank, texts: texts.map((text) => [text.slice(0, 9), text.length]), calls, first, failed, same,
+      differing, again, members: group.members.map(({ rank, processId }) => [rank, processId]), pid: process.pid,
+      launcher: group.launcher };
+  },
+  /** Steps of the program's own loop over its part of each batch. */
+  async steps(group) {
+    const { data, model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    const losses = [];
+    const images = [];
+    for (const epoch of [0, 1])
+      for await (const batch of data.train.batches({ batchSize: 8, seed: 3, epoch, share: group })) {
+        images.push(batch.images.shape[0]);
+        losses.push((await session.step(batch)).losses.total);
+      }
+    await session.checkSame();
+    const { top1, loss } = await session.evaluate(data.test, { batchSize: 3 });
+    const state = await model.stateDict();
+    return { losses, images, top1, loss, weights: [...state["fc.weight"].toTypedArray()],
+      position: await session.position() };
+  },
+  /** The first one saves within an epoch of all; another group of them loads it. */
+  async within(group) {
+    const { data, model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    const path = process.argv[4];
+    let saved;
+    const first = new AbortController();
+    const progress = () => {
+      if (group.rank === 0) saved ??= session.saveWithinEpoch(path, { note: "within" });
+    };
+    const epoch = { epoch: 0, epochs: 1, batchSize: 2, seed: 3, augment: false };
+    const whole = await session.trainEpoch(data, { ...epoch, signal: first.signal, onProgress: progress });
+    const isSaved = await group.fromFirst(async () => await saved);
+    const end = await model.stateDict();
+    const again = await createModel("resnet8", { numClasses: 4, dtype: "float64", seed: 9 });
+    const other = await createSession({ model: again, threads: 1, distributed: group });
+    if (group.rank === 0) await other.loadCheckpoint(path);
+    await other.share();
+    const begun = await other.position();
+    const rest = await other.trainEpoch(data, epoch);
+    const restored = await again.stateDict();
+    return { isSaved, begun, losses: [whole.losses.total, rest.losses.total], steps: [whole.step, rest.step],
+      same: Object.keys(end).every((name) =>
+        end[name].toTypedArray().join() === restored[name].toTypedArray().join()
+      ) };
+  },
+  /** A loss of the last process alone is not finite. */
+  async nan(group) {
+    const { model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    const values = new Float64Array(2 * 3 * 8 * 8).fill(group.rank === group.size - 1 ? Number.NaN : 0.5);
+    const batch = { images: Tensor.from(values, [2, 3, 8, 8], { dtype: "float64" }),
+      labels: Tensor.from([0, 1], [2], { dtype: "int64" }) };
+    const before = await model.stateDict();
+    const failed = await outcome(session.step(batch));
+    const after = await model.stateDict();
+    const kept = [...before["fc.weight"].toTypedArray()].join() === [...after["fc.weight"].toTypedArray()].join();
+    return { failed, kept, texts: await group.exchange(String(group.rank)) };
+  },
+  /** Other batches in one process: an error of this one alone, of which the others learn. */
+  async wrong(group) {
+    const { model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    const label = group.rank === 1 ? 7 : 1;
+    const batch = { images: Tensor.from(new Float64Array(2 * 3 * 8 * 8).fill(0.5), [2, 3, 8, 8], { dtype: "float64" }),
+      labels: Tensor.from([0, label], [2], { dtype: "int64" }) };
+    const failed = await outcome(session.step(batch));
+    return { failed, next: await outcome(session.step(batch)) };
+  },
+  /** Ends while it waits for the others, who never come. */
+  async exit(group) {
+    if (group.rank === 0) {
+      setTimeout(() => process.exit(7), 300);
+      await group.barrier();
+    }
+    return outcome(group.barrier());
+  },
+  /** Returns from the program without leaving. */
+  async forget(group) {
+    await group.barrier();
+    group.leave = async () => undefined;
+    return {};
+  },
+};
+
+/** The group is joined in a thread that is terminated while it waits. */
+async function terminate() {
+  const worker = new Worker(`
+    import("reviewkd").then(async ({ joinProcessGroup }) => {
+      const group = await joinProcessGroup({ timeoutSeconds: 100 });
+      require("node:worker_threads").parentPort.postMessage("joined");
+      if (group.rank === 0) await group.barrier();
+      else setTimeout(() => 0, 1e6);
+    });`, { eval: true });
+  const failed = new Promise((_, reject) => worker.once("error", reject));
+  await Promise.race([new Promise((resolve) => worker.once("message", resolve)), failed]);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  report({ terminated: await worker.terminate() });
+}
+
+if (mode === "terminate") {
+  await terminate();
+} else {
+  const group = await joinProcessGroup({ timeoutSeconds: Number(timeout) });
+  report(await MODES[mode](group));
+  await group.leave();
+}
