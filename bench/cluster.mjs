@@ -3,13 +3,10 @@
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { clusterTables } from "./support/cluster-tables.mjs";
-import { efficiency, fitLink, stepSeconds } from "./support/cluster-model.mjs";
+import { bucketsOf, efficiency, fitLink, stepSeconds } from "./support/cluster-model.mjs";
 import { keepResults } from "./support/results.mjs";
 
 const COUNTS = [2, 4, 8, 16, 64, 256, 1024];
-
-/** Of a step's computation, as measured with one thread on a processor: see bench/results/speed.md. */
-const BACKWARD_SHARE = 0.5;
 
 /** Assumed: what vendors and users of such networks report, with the software above them. */
 const LINKS = {
@@ -21,38 +18,45 @@ const LINKS = {
 /** Relative deviation of a process's computation from step to step; assumed for machines of one kind without others. */
 const DEVIATION = 0.01;
 
+/** Assumed of a GPU's step; of a network alone on a processor it was measured. */
+const BACKWARD_SHARE = 0.6;
+
 const flags = new Command("npm run bench:cluster --")
   .description("Predicts trainings in up to 1,024 processes from the figures of bench:processes.")
-  .option("--from <name>", "bench/results/NAME.json of bench:processes", "processes")
+  .option("--from <name>", "bench/results/NAME.json of bench:processes on one machine", "processes")
+  .option("--slow <name>", "the same over a slow link", "processes-1gbit")
   .option("--write <name>", "write the figures to bench/results/NAME.json and the tables to NAME-tables.md")
   .parse().opts();
 
-const measured = JSON.parse(readFileSync(new URL(`results/${flags.from}.json`, import.meta.url), "utf8"));
-const { processes } = measured;
+const readReport = (name) => JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), "utf8"));
 const bytesOf = (row) => 4 * row.parameters;
 
-/** The link between the measured processes, from the smallest and the largest network; the others check it. */
-function loopback() {
-  const rows = [...measured.buckets].sort((left, right) => left.parameters - right.parameters);
+/** The link between measured processes, from the smallest and the largest network; the others check it. */
+function linkOf({ buckets, processes }) {
+  const rows = [...buckets].sort((left, right) => left.parameters - right.parameters);
   return fitLink(
-    [rows[0], rows.at(-1)].map((row) => ({ bytes: bytesOf(row), processes, seconds: row.oneExchange.lowest / 1000 })),
+    [rows[0], rows.at(-1)].map((row) => ({ bytes: bytesOf(row), processes, seconds: row.oneExchange.median / 1000 })),
   );
 }
 
-function checked(link) {
-  return measured.buckets.map((row) => {
-    const step = { compute: row.alone.median / 1000, backward: BACKWARD_SHARE * row.alone.median / 1000,
-      bytes: bytesOf(row) };
-    const predicted = stepSeconds(step, processes, link);
-    const found = Math.min(row.one.median, row.overlapping.median) / 1000;
-    return { network: row.network, parameters: row.parameters, alone: step.compute, predicted, found,
-      error: predicted / found - 1 };
+/** Predicted and measured steps, in one bucket and in those between machines. */
+function checked(name, report) {
+  const link = linkOf(report);
+  const rows = report.buckets.map((row) => {
+    const bytes = bytesOf(row);
+    const step = { compute: row.alone.median / 1000, backward: row.backward.median / 1000, bytes };
+    const compare = (buckets, found) => {
+      const predicted = stepSeconds({ ...step, buckets }, report.processes, link);
+      return { predicted, found: found.median / 1000, error: predicted / (found.median / 1000) - 1 };
+    };
+    return { network: row.network, parameters: row.parameters, alone: step.compute, one: compare([bytes], row.one),
+      overlapping: compare(bucketsOf(bytes), row.overlapping) };
   });
+  return { name, link, rows };
 }
 
-/** Efficiency by link and number of processes for a computation of `compute` seconds. */
-function predictions(compute, bytes) {
-  const step = { compute, backward: BACKWARD_SHARE * compute, bytes, deviation: DEVIATION };
+/** Step time and efficiency by link and number of processes. */
+function predictions(step) {
   return Object.entries(LINKS).map(([link, values]) => ({ link,
     points: COUNTS.map((count) => ({ count, seconds: stepSeconds(step, count, values),
       efficiency: efficiency(step, count, values) })
@@ -60,19 +64,24 @@ function predictions(compute, bytes) {
   );
 }
 
-const link = loopback();
-const pair = measured.throughput;
-const student = measured.buckets.find(({ network }) => network === pair.pair.student);
+const measured = readReport(flags.from);
+const slow = readReport(flags.slow);
+const { pair, one, backward } = measured.throughput;
+const student = measured.buckets.find(({ network }) => network === pair.student);
+const compute = one.median / 1000;
 const report = {
   command: `npm run bench:cluster -- ${process.argv.slice(2).join(" ")}`.trim(),
-  from: { machine: measured.machine, command: measured.command, processes },
-  assumptions: { backwardShare: BACKWARD_SHARE, deviation: DEVIATION, links: LINKS },
-  loopback: link,
-  checked: checked(link),
-  measuredPair: { ...pair.pair, compute: pair.one.median / 1000,
-    predictions: predictions(pair.one.median / 1000, bytesOf(student)) },
-  // By how long a GPU computes on its share, whatever it is: the gradients are those of a ResNet-50.
-  accelerators: [0.01, 0.03, 0.1].map((compute) => ({ compute, predictions: predictions(compute, 4 * 25.6e6) })),
+  from: { machine: measured.machine, commands: [measured.command, slow.command], processes: measured.processes },
+  assumptions: { deviation: DEVIATION, backwardShare: BACKWARD_SHARE, links: LINKS },
+  checked: [checked("on one machine", measured), checked("over a link of 1 Gbit/s", slow)],
+  pair: { ...pair, compute,
+    predictions: predictions({ compute, backward: backward.median / 1000, bytes: bytesOf(student),
+      deviation: DEVIATION }) },
+  // By how long a GPU computes on its share, whatever it is: the gradients are those of a ResNet-50, in one bucket.
+  accelerators: [0.01, 0.03, 0.1].map((share) => ({ compute: share,
+    predictions: predictions({ compute: share, backward: BACKWARD_SHARE * share, bytes: 4 * 25.6e6,
+      buckets: [4 * 25.6e6], deviation: DEVIATION }) })
+  ),
 };
 const tables = clusterTables(report);
 console.log(tables);

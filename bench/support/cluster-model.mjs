@@ -20,9 +20,10 @@ export function newsSeconds(processes, link) {
   return processes === 1 ? 0 : (processes - 1) * link.latency;
 }
 
-/** The buckets of gradients of `bytes`, in bytes: ExchangeOptions in native/core/distributed/gradient_exchange.h. */
-export function bucketsOf(bytes, { oneBucketBytes = 8 * 2 ** 20, bucketBytes = 4 * 2 ** 20 } = {}) {
-  if (bytes <= oneBucketBytes) return [bytes];
+/** Buckets of gradients between machines, in bytes: exchange_options in native/core/distributed/data_parallel.cpp. */
+export function bucketsOf(bytes, processes = 2) {
+  const bucketBytes = 4 * 2 ** 20 * Math.max(1, Math.floor(processes / 8));
+  if (bytes <= bucketBytes) return [bytes];
   const count = Math.ceil(bytes / bucketBytes);
   return Array.from({ length: count }, () => bytes / count);
 }
@@ -31,10 +32,11 @@ export function bucketsOf(bytes, { oneBucketBytes = 8 * 2 ** 20, bucketBytes = 4
  * The seconds of a step in `processes` processes, each with the share whose computation takes `compute`.
  *
  * @param step - { compute: seconds of one process alone, backward: of it the backward pass, bytes: of gradients and
- * statistics, deviation: standard deviation of `compute` between processes, relative to it }
+ * statistics, deviation: standard deviation of `compute` between processes, relative to it, buckets: default those
+ * between machines }
  */
-export function stepSeconds({ compute, backward, bytes, deviation = 0 }, processes, link) {
-  const buckets = bucketsOf(bytes);
+export function stepSeconds(step, processes, link) {
+  const { compute, backward, bytes, deviation = 0, buckets = bucketsOf(bytes, processes) } = step;
   const last = exchangeSeconds(buckets.at(-1), processes, link);
   const others = (buckets.length - 1) * exchangeSeconds(buckets[0], processes, link);
   // Gradients of the last layers are complete soon in the backward pass; the last bucket is exchanged after it.

@@ -22,7 +22,7 @@ async function takeSteps() {
   for (const each of batches) {
     const began = performance.now();
     const { seconds } = await session.step(each);
-    taken.push({ seconds: (performance.now() - began) / 1000, exchange: seconds.exchange });
+    taken.push({ seconds: (performance.now() - began) / 1000, exchange: seconds.exchange, backward: seconds.backward });
   }
   return taken;
 }

@@ -17,7 +17,7 @@ function throughputTable({ processes, batch, throughput: { pair, one, several, e
   }`;
 }
 
-function bucketTable({ processes, batch, buckets }) {
+function bucketTable({ processes, networkBatch: batch, buckets }) {
   return `Each network alone, ${batch} images for each process, ${processes} processes:\n\n${
     table(["network", "parameters", "one process, ms", "one bucket, ms", "of it exchange", "overlapping, ms",
       "of it exchange", "one bucket / overlapping"], buckets.map((

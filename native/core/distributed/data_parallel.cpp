@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -81,11 +82,21 @@ void restore(Session& session, const double* number) {
   session.restore(state, steps, rate);
 }
 
-/// "8388608,4194304": those of ExchangeOptions.
-ExchangeOptions exchange_options() {
+/// Between processes of one machine an exchange takes processor time of the backward pass, and no other: there is
+/// nothing to wait for meanwhile.
+ExchangeOptions exchange_options(const std::vector<Member>& members) {
   ExchangeOptions options;
+  // Each bucket takes a message to every other process: among many, fewer and larger ones.
+  constexpr int64_t kFewProcesses = 8;
+  const int64_t factor = std::max<int64_t>(1, static_cast<int64_t>(members.size()) / kFewProcesses);
+  options.one_bucket_bytes *= factor;
+  options.bucket_bytes *= factor;
+  const bool is_one_machine = std::all_of(members.begin(), members.end(), [&](const Member& member) {
+    return member.host == members.front().host;
+  });
+  if (is_one_machine) options.one_bucket_bytes = std::numeric_limits<int64_t>::max();
   // @env REVIEWKD_GRADIENT_BUCKETS tests: Bytes of gradients up to which they are exchanged in one bucket, and bytes of
-  // a bucket of more, which overlap the backward pass. Default: `8388608,4194304`.
+  // a bucket of more, which overlap the backward pass. Default: one bucket on one machine, otherwise `4194304,4194304`.
   if (const char* text = std::getenv("REVIEWKD_GRADIENT_BUCKETS"); text != nullptr) {
     std::istringstream numbers(text);
     char comma = 0;
@@ -112,7 +123,7 @@ DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session
   // Synchronised ones are the same everywhere.
   if (session.options().sync_batch_norm) statistics.clear();
   gradients_ = std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics),
-                                                  exchange_options());
+                                                  exchange_options(group_->members()));
 }
 
 DataParallel::~DataParallel() = default;

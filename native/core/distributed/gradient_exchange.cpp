@@ -44,7 +44,9 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
   // A backward pass computes the gradients of the last layers first.
   std::vector<size_t> group;
   int64_t group_bytes = 0;
-  const bool is_one = bytes <= options.one_bucket_bytes;
+  // A device's work is exchanged in the order in which it was handed over: more buckets would not overlap.
+  const bool is_on_device = !parameters_.front().second.is_cpu();
+  const bool is_one = is_on_device || bytes <= options.one_bucket_bytes;
   for (size_t i = parameters_.size(); i-- > 0;) {
     const auto size = static_cast<int64_t>(parameters_[i].second.nbytes());
     if (!is_one && !group.empty() && group_bytes + size > options.bucket_bytes) {
@@ -55,8 +57,7 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
     group_bytes += size;
   }
   add_bucket(group, statistics_count);
-  // A device's work is exchanged in the order in which it was handed over.
-  if (is_one || communicator_.size() == 1 || !buckets_.front().flat.is_cpu()) return;
+  if (is_one || communicator_.size() == 1) return;
   thread_ = std::thread([this] { run(); });
   for (size_t i = 0; i < parameters_.size(); ++i)
     torch::autograd::impl::set_post_acc_grad_hooks(parameters_[i].second, std::make_unique<Hook>(*this, i));

@@ -18,8 +18,8 @@
 namespace reviewkd {
 
 struct ExchangeOptions {
-  /// Gradients of up to so many bytes take one bucket, after the backward pass.
-  int64_t one_bucket_bytes = int64_t{8} << 20;
+  /// Gradients of up to so many bytes take one bucket, after the backward pass: see bench/results/processes.md.
+  int64_t one_bucket_bytes = int64_t{4} << 20;
   /// Of more, buckets of about so many bytes are exchanged during the backward pass.
   int64_t bucket_bytes = int64_t{4} << 20;
 };
