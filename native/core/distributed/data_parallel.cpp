@@ -91,9 +91,8 @@ ExchangeOptions exchange_options(const std::vector<Member>& members) {
   const int64_t factor = std::max<int64_t>(1, static_cast<int64_t>(members.size()) / kFewProcesses);
   options.one_bucket_bytes *= factor;
   options.bucket_bytes *= factor;
-  const bool is_one_machine = std::all_of(members.begin(), members.end(), [&](const Member& member) {
-    return member.host == members.front().host;
-  });
+  const bool is_one_machine = std::all_of(members.begin(), members.end(),
+                                          [&](const Member& member) { return member.host == members.front().host; });
   if (is_one_machine) options.one_bucket_bytes = std::numeric_limits<int64_t>::max();
   // @env REVIEWKD_GRADIENT_BUCKETS tests: Bytes of gradients up to which they are exchanged in one bucket, and bytes of
   // a bucket of more, which overlap the backward pass. Default: one bucket on one machine, otherwise `4194304,4194304`.
