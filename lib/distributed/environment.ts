@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { assertObject } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { DEFAULT_PORT, DERIVED_PORTS, LARGEST_PORT } from "./ports.js";
 import { firstHost, tasksOnNode } from "./slurm-lists.js";
@@ -70,6 +71,7 @@ const JOB_STRIDE = 7919;
  * ```
  */
 export function processEnvironment(env: EnvironmentVariables = process.env): ProcessEnvironment | undefined {
+  assertObject(env, "environment");
   const launcher = fromVariables(env) ?? fromOpenMpi(env) ?? fromSlurm(env);
   if (launcher === undefined || launcher.place.size === 1) return undefined;
   const { name, place, storeIsHosted, restarts, run } = launcher;

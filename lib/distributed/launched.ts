@@ -1,3 +1,5 @@
+import { assertObject } from "../config/validation.js";
+
 /** The environment and the channel of a process; others than its own are for tests. */
 type LaunchedProcess = Pick<NodeJS.Process, "env" | "channel" | "connected" | "on" | "off">;
 
@@ -30,14 +32,21 @@ export function listenForLauncherEnd(listener: () => void, own: LaunchedProcess 
   };
 }
 
-function isLaunched({ env }: LaunchedProcess): boolean {
-  return env["REVIEWKD_LAUNCH"] !== undefined;
+function isLaunched(own: LaunchedProcess): boolean {
+  return variablesOf(own)["REVIEWKD_LAUNCH"] !== undefined;
+}
+
+/** @throws ReviewKdError `INVALID_ARGUMENT` for an object that is no process. */
+function variablesOf(own: Pick<NodeJS.Process, "env">): NodeJS.ProcessEnv {
+  assertObject(own, "process");
+  assertObject(own.env, "env of the process");
+  return own.env;
 }
 
 /** How long this process may take to save and end once its launcher stops it, in seconds. */
-export function stopSeconds({ env }: Pick<NodeJS.Process, "env"> = process): number {
+export function stopSeconds(own: Pick<NodeJS.Process, "env"> = process): number {
   // @env REVIEWKD_STOP_SECONDS users: Set by `reviewkd launch`: how long its processes may take to save and end.
   // Default: `30`.
-  const seconds = Number(env["REVIEWKD_STOP_SECONDS"]);
+  const seconds = Number(variablesOf(own)["REVIEWKD_STOP_SECONDS"]);
   return seconds > 0 ? seconds : DEFAULT_STOP_SECONDS;
 }

@@ -3,8 +3,9 @@ import { configChanges, assertSameConfig } from "./config-changes.js";
 import { appendFlushed, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "./directory-files.js";
 import { DirectoryLock } from "./directory-lock.js";
-import { withHome } from "../config/file-path.js";
-import { ReviewKdError } from "../errors.js";
+import { FilePath } from "../config/file-path.js";
+import { parse } from "../config/validation.js";
+import { atCall, ReviewKdError } from "../errors.js";
 import { makeDirectory } from "../make-directory.js";
 import { JsonlFile } from "./jsonl-file.js";
 import { parseResults } from "./results-json.js";
@@ -204,7 +205,7 @@ export async function openRunDirectory(path: string, config: unknown,
  * Whether a directory holds a run: a whole `config.json`. With `resume: "auto"` such a run is resumed, also one without
  * a checkpoint, which starts from the beginning.
  *
- * @throws ReviewKdError `RUN_DIRECTORY`: it cannot be read.
+ * @throws ReviewKdError `RUN_DIRECTORY`: it cannot be read; `INVALID_ARGUMENT`.
  *
  * @example
  * ```ts
@@ -212,7 +213,11 @@ export async function openRunDirectory(path: string, config: unknown,
  * ```
  */
 export async function isRunDirectory(path: string): Promise<boolean> {
-  return tryParseJson(await readText(runFile(withHome(path, "path"), "config")) ?? "") !== undefined;
+  return atCall(holdsConfig(parse(FilePath, path, "path")));
+}
+
+async function holdsConfig(directory: string): Promise<boolean> {
+  return tryParseJson(await readText(runFile(directory, "config")) ?? "") !== undefined;
 }
 
 /** Locks the directory for `work`, and releases the lock if `work` fails. */

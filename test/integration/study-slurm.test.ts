@@ -43,7 +43,7 @@ const missing = await hasSlurm() ? "" : " (skipped: needs root, slurmctld and sl
     slurm = await Slurm.start();
   });
   after(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
     await slurm.stop();
   });
 

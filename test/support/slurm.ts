@@ -25,6 +25,11 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** For a command of SLURM on a busy machine; `sbatch --wait` waits for a job. */
+const COMMAND_MS = 180_000;
+/** How long jobs have to end before their daemons are killed. */
+const STOP_MS = 15_000;
+
 /** Daemons that this process has started, and the commands that talk to them. */
 export class Slurm {
   private constructor(readonly directory: string, private readonly daemons: readonly ChildProcess[]) {}
@@ -90,7 +95,8 @@ PartitionName=main Nodes=ALL Default=YES State=UP
     readonly cwd?: string;
     readonly variables?: Readonly<Record<string, string>>;
   } = {}): Promise<{ stdout: string; stderr: string }> {
-    return run(program, words, { cwd, env: this.environment(variables), maxBuffer: 1e8 });
+    return run(program, words, { cwd, env: this.environment(variables), maxBuffer: 1e8, timeout: COMMAND_MS,
+      killSignal: "SIGKILL" });
   }
 
   /** The ids of the jobs that are not done, of arrays those of their tasks; all, or those in one state. */
@@ -111,7 +117,8 @@ PartitionName=main Nodes=ALL Default=YES State=UP
   async stop(): Promise<void> {
     await this.run("scancel", ["--full", "--signal=KILL", "--user=root"]).catch(() => undefined);
     await this.run("scancel", ["--user=root"]).catch(() => undefined);
-    for (let attempt = 0; attempt < 50; ++attempt) {
+    const deadline = performance.now() + STOP_MS;
+    while (performance.now() < deadline) {
       const { stdout } = await this.run("squeue", ["-h"]).catch(() => ({ stdout: "" }));
       if (stdout.trim() === "") break;
       await delay(200);
