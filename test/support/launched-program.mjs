@@ -1,7 +1,7 @@
 // The program of tests of launchProcesses: `node launched-program.mjs MODE DIRECTORY [ARGUMENT]`. It records what
 // happens to it in DIRECTORY, in files that are named after its rank and restart count.
 import { spawn } from "node:child_process";
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const [mode, directory, argument] = process.argv.slice(2);
@@ -15,6 +15,16 @@ function record(name, text = "") {
 /** Ends by itself after a minute, in case that a test fails. */
 function wait() {
   setTimeout(() => process.exit(99), 60_000);
+}
+
+/** Calls `end` once all processes of this attempt have recorded something: one that starts late is not stopped before. */
+function whenAllHave(name, end) {
+  const ranks = Array.from({ length: Number(process.env.WORLD_SIZE) }, (_, index) => index);
+  const timer = setInterval(() => {
+    if (!ranks.every((each) => existsSync(join(directory, `${name}-${each}-${restarts}`)))) return;
+    clearInterval(timer);
+    setTimeout(end, 100);
+  }, 20);
 }
 
 function stopBy(signals) {
@@ -38,7 +48,7 @@ const MODES = {
     record("pid", String(process.pid));
     record("port", process.env.MASTER_PORT);
     const end = () => (Number(argument) > 0 ? process.exit(Number(argument)) : process.kill(process.pid, argument));
-    if (isChosen) setTimeout(end, 200);
+    if (isChosen) whenAllHave("port", end);
     else if (restarts === "0") wait();
   },
   /** Fails each time. */
@@ -52,7 +62,7 @@ const MODES = {
       stdio: "ignore",
     });
     record("pid", `${process.pid} ${child.pid}`);
-    if (isChosen) setTimeout(() => process.exit(3), 500);
+    if (isChosen) whenAllHave("pid", () => process.exit(3));
     else wait();
   },
   /** Runs until a signal. */
