@@ -17,7 +17,7 @@ function wait() {
   setTimeout(() => process.exit(99), 60_000);
 }
 
-/** Calls `end` once all processes of this attempt have recorded something: one that starts late is not stopped before. */
+/** Calls `end` once all processes of this attempt have recorded something, so that none is stopped before it begins. */
 function whenAllHave(name, end) {
   const ranks = Array.from({ length: Number(process.env.WORLD_SIZE) }, (_, index) => index);
   const timer = setInterval(() => {
