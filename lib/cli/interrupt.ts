@@ -58,7 +58,7 @@ export function listenForInterrupt(onFirst: () => void): Interrupt {
 }
 
 /** The signals that stop a command here. */
-export function interruptSignals(): NodeJS.Signals[] {
+export function interruptSignals(): (typeof SIGNALS)[number][] {
   return SIGNALS.filter((name) =>
     name === "SIGHUP" ? !isHangUpIgnored() : name !== "SIGUSR1" || process.platform !== "win32"
   );

@@ -56,7 +56,8 @@ export type LaunchEvent =
     readonly type: "process-failed";
     readonly rank: number;
     readonly exitCode: number;
-    readonly signal: NodeJS.Signals | null;
+    /** The name of the signal that ended it, such as "SIGKILL". */
+    readonly signal: string | null;
   }
   | {
     /** Some did not end in time. */
@@ -64,10 +65,13 @@ export type LaunchEvent =
     readonly stopSeconds: number;
   };
 
+/** Signals that ask a program to stop. */
+export type PassedSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGUSR1";
+
 /** Options of {@link launchProcesses}. */
 export type LaunchOptions = z.input<typeof LaunchSettings> & {
   /** Signals that this process passes on, once for each key press. Default: none. */
-  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  readonly signals?: readonly PassedSignal[] | undefined;
   /** Stops all processes, as SIGTERM does. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: LaunchEvent) => void) | undefined;

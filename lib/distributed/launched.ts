@@ -1,7 +1,17 @@
 import { assertObject } from "../config/validation.js";
 
+/** The variables of a process. */
+interface WithVariables {
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
 /** The environment and the channel of a process; others than its own are for tests. */
-type LaunchedProcess = Pick<NodeJS.Process, "env" | "channel" | "connected" | "on" | "off">;
+interface LaunchedProcess extends WithVariables {
+  readonly channel?: { unref(): void } | null | undefined;
+  readonly connected: boolean;
+  on(event: "disconnect", listener: () => void): unknown;
+  off(event: "disconnect", listener: () => void): unknown;
+}
 
 /** The time that a launcher gives its processes to end, if it does not say so. */
 export const DEFAULT_STOP_SECONDS = 30;
@@ -37,14 +47,14 @@ function isLaunched(own: LaunchedProcess): boolean {
 }
 
 /** @throws ReviewKdError `INVALID_ARGUMENT` for an object that is no process. */
-function variablesOf(own: Pick<NodeJS.Process, "env">): NodeJS.ProcessEnv {
+function variablesOf(own: WithVariables): WithVariables["env"] {
   assertObject(own, "process");
   assertObject(own.env, "env of the process");
   return own.env;
 }
 
 /** How long this process may take to save and end once its launcher stops it, in seconds. */
-export function stopSeconds(own: Pick<NodeJS.Process, "env"> = process): number {
+export function stopSeconds(own: WithVariables = process): number {
   // @env REVIEWKD_STOP_SECONDS users: Set by `reviewkd launch`: how long its processes may take to save and end.
   // Default: `30`.
   const seconds = Number(variablesOf(own)["REVIEWKD_STOP_SECONDS"]);

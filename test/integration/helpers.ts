@@ -132,7 +132,7 @@ export function jsonEvents(stdout: string): JsonEvent[] {
 /** An empty temporary directory, and a function that removes it. */
 export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "reviewkd-cli-"));
-  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) };
 }
 
 /** A temporary directory for all tests of the calling `describe`, empty before the first of them. */
