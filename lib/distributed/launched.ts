@@ -43,7 +43,8 @@ export function listenForLauncherEnd(listener: () => void, own: LaunchedProcess 
 }
 
 function isLaunched(own: LaunchedProcess): boolean {
-  return variablesOf(own)["REVIEWKD_LAUNCH"] !== undefined;
+  const env = variablesOf(own);
+  return env["REVIEWKD_LAUNCH"] !== undefined;
 }
 
 /** @throws ReviewKdError `INVALID_ARGUMENT` for an object that is no process. */
@@ -55,8 +56,9 @@ function variablesOf(own: WithVariables): WithVariables["env"] {
 
 /** How long this process may take to save and end once its launcher stops it, in seconds. */
 export function stopSeconds(own: WithVariables = process): number {
+  const env = variablesOf(own);
   // @env REVIEWKD_STOP_SECONDS users: Set by `reviewkd launch`: how long its processes may take to save and end.
   // Default: `30`.
-  const seconds = Number(variablesOf(own)["REVIEWKD_STOP_SECONDS"]);
+  const seconds = Number(env["REVIEWKD_STOP_SECONDS"]);
   return seconds > 0 ? seconds : DEFAULT_STOP_SECONDS;
 }
