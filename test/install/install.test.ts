@@ -146,7 +146,7 @@ describe("packages from a registry", function () {
   it("stay below the size limit of a registry", () => {
     const [main, binaries] = packed.map(({ bytes }) => bytes);
     // The ES modules with maps that contain their sources, and the CommonJS form.
-    expect(main).to.be.below(1.8e6);
+    expect(main).to.be.below(1.5e6);
     expect(binaries).to.be.below(130e6);
   });
 
