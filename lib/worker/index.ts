@@ -105,7 +105,7 @@ export async function startWorker(options: WorkerOptionsInput = {}): Promise<Tra
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid via: expected "process" with an execPath, received "${via}". Leave out execPath.`);
   }
-  const connection = new Connection(await START[via](rest), API_TABLE);
+  const connection = new Connection(START[via](rest), API_TABLE);
   const pid = await connection.ready;
   const { masks, functions } = grouped(connection.functions());
   return {

@@ -1,12 +1,12 @@
 // The ways to start a worker and to exchange messages with it. Nothing is known here about the messages.
 import { fork, type Serializable } from "node:child_process";
 import type { EventEmitter } from "node:events";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Worker, type MessagePort } from "node:worker_threads";
 import { messageOf, ReviewKdError } from "../errors.js";
 import { packageRoot } from "../install/layout.js";
 import { exists } from "../install/look.js";
-import { CHILD_MARK, childMark, otherRuntime, whyNotNode } from "../install/runtime.js";
+import { CHILD_MARK, childMark, moduleFile, otherRuntime, requireIn, whyNotNode } from "../install/runtime.js";
 import type { Channel } from "./protocol.js";
 
 /** How a worker exited. */
@@ -113,7 +113,7 @@ export function startThread({ execArgv = [], env = process.env }: TransportOptio
   };
 }
 
-/** The part of `import("electron")` in a main process that is used here. */
+/** The part of Electron's module in a main process that is used here. */
 interface Electron {
   readonly utilityProcess?: {
     fork(program: string, parameters: string[], options: object): EventEmitter & Pick<MessagePort, "postMessage"> & {
@@ -123,8 +123,8 @@ interface Electron {
 }
 
 /** Electron's own kind of child process, which needs no permission to run as Node. */
-export async function startUtilityProcess({ execArgv = [], env = process.env }: TransportOptions): Promise<Transport> {
-  const { utilityProcess } = await importElectron();
+export function startUtilityProcess({ execArgv = [], env = process.env }: TransportOptions): Transport {
+  const { utilityProcess } = requireElectron();
   if (utilityProcess === undefined) {
     throw new ReviewKdError("DEPENDENCY_MISSING",
       'invalid via: expected Electron\'s main process for "utilityProcess", received another process. Use via: "process".');
@@ -147,13 +147,10 @@ export async function startUtilityProcess({ execArgv = [], env = process.env }: 
   };
 }
 
-async function importElectron(): Promise<Electron> {
-  const name = "electron";
+/** Electron's own module: `require` finds it in each version, and bundlers leave a `require` made at run time alone. */
+function requireElectron(): Electron {
   try {
-    const module = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as Electron & {
-      readonly default?: Electron;
-    };
-    return module.utilityProcess === undefined && typeof module.default === "object" ? module.default : module;
+    return requireIn(dirname(moduleFile() ?? process.execPath))("electron") as Electron;
   } catch (cause) {
     throw new ReviewKdError("DEPENDENCY_MISSING",
       'invalid via: expected Electron for "utilityProcess", received a program without it. Use via: "process".', {

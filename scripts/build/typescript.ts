@@ -24,17 +24,22 @@ export async function buildTypeScript(root: string): Promise<boolean> {
   const sources = await fingerprint(root);
   if ((await readText(stamp)) === sources) return false;
 
-  const compiler = join(root, "node_modules/typescript-native/bin/tsc");
-  await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, code: "TYPESCRIPT_FAILED",
-    failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
+  // Declarations keep their comments. Compiled code goes without: its maps contain the sources.
+  await compile(root, "--emitDeclarationOnly");
+  await compile(root, "--declaration", "false", "--removeComments", "--tsBuildInfoFile", "dist/.tsbuildinfo-code");
   await removeOrphans(root, dist);
   await simplifyTypes(dist);
-  await blankComments(dist);
   await buildCommonJs(root);
   const program = join(dist, "cli/main.js");
   if (existsSync(program)) await chmod(program, 0o755);
   await writeFile(stamp, sources);
   return true;
+}
+
+async function compile(root: string, ...options: string[]): Promise<void> {
+  const compiler = join(root, "node_modules/typescript-native/bin/tsc");
+  await runTool(process.execPath, [compiler, "-p", "tsconfig.build.json", ...options], { cwd: root,
+    code: "TYPESCRIPT_FAILED", failure: "lib does not compile", lines: 60, fix: "Fix the errors." });
 }
 
 /**
@@ -64,21 +69,6 @@ async function simplifyTypes(dist: string): Promise<void> {
     const text = await readFile(path, "utf8");
     const simple = text.replace(/\b((?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)<ArrayBuffer(?:Like)?>/g, "$1");
     if (simple !== text) await writeFile(path, simple);
-  }
-}
-
-/**
- * Leaves the lines of comments empty in the compiled code, so that its maps remain true: their sources have the
- * comments, and so have the declarations. Comments within a line, some of which bundlers read, stay.
- */
-async function blankComments(dist: string): Promise<void> {
-  for (const name of await readdir(dist, { recursive: true })) {
-    if (!name.endsWith(".js") || /^cjs[/\\]/.test(name)) continue;
-    const path = join(dist, name);
-    const text = await readFile(path, "utf8");
-    const blank = text.replace(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*$/gm, (comment) => comment.replace(/[^\n]+/g, ""))
-      .replace(/^[ \t]*\/\/ (?!#).*$/gm, "");
-    if (blank !== text) await writeFile(path, blank);
   }
 }
 

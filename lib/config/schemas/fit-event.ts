@@ -151,8 +151,7 @@ export const EndEvent = event("end", {
   classNames: z.array(z.string()),
 });
 
-/** An event of `fit`, or of `runExperiment`, which loads the data first. */
-export const FitEvent = z.discriminatedUnion("type", [
+const fitEvent = z.discriminatedUnion("type", [
   LoadingEvent,
   StartEvent,
   ResumedEvent,
@@ -167,4 +166,8 @@ export const FitEvent = z.discriminatedUnion("type", [
   InterruptedEvent,
   EndEvent,
 ]);
-export type FitEvent = z.infer<typeof FitEvent>;
+/** An event of `fit`, or of `runExperiment`, which loads the data first. */
+export const FitEvent: FitEventSchema = fitEvent;
+export type FitEvent = z.infer<typeof fitEvent>;
+/** Declarations that use {@link FitEvent} name it, instead of repeating its shape. */
+export interface FitEventSchema extends z.ZodType<FitEvent, z.input<typeof fitEvent>> {}

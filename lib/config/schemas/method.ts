@@ -199,8 +199,7 @@ export const SumMethod = z.strictObject({
 }).meta({ summary: "Several methods at once, each with its own weight and warm-up.",
   source: "the sum of the losses of its terms" });
 
-/** A distillation method. */
-export const Method = z.discriminatedUnion("kind", [
+const method = z.discriminatedUnion("kind", [
   KdTerm.extend(once),
   DkdTerm.extend(once),
   SingleLayerTerm.extend(once),
@@ -211,8 +210,12 @@ export const Method = z.discriminatedUnion("kind", [
   ReviewTerm.extend(once),
   SumMethod,
 ]);
-export type Method = z.infer<typeof Method>;
-export type MethodInput = z.input<typeof Method>;
+/** A distillation method. */
+export const Method: MethodSchema = method;
+export type Method = z.infer<typeof method>;
+export type MethodInput = z.input<typeof method>;
+/** Declarations that use {@link Method} name it, instead of repeating its shape. */
+export interface MethodSchema extends z.ZodType<Method, MethodInput> {}
 export type MethodKind = Method["kind"];
 
 /** The terms of a sum, or the method itself as the only term. */

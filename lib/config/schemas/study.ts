@@ -23,10 +23,12 @@ const Seeds = z.array(Seed).min(1).describe("one or more whole numbers ≥ 0")
 const COMMON = { weight: true, warmupEpochs: true, warmupFrom: true, teacherFeatures: true,
   studentFeatures: true } as const;
 
-const AblationMethod = ReviewTerm.pick({ ...COMMON, midChannels: true }).extend({
+/** The method of an ablation. */
+export const AblationMethod = ReviewTerm.pick({ ...COMMON, midChannels: true }).extend({
   teacherMode: TeacherMode.default("eval"),
 });
-const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend({
+/** The method of a study of stages. */
+export const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).extend({
   teacherMode: TeacherMode.default("eval"),
 });
 
@@ -44,7 +46,7 @@ const shared = {
 };
 
 /** The six steps from a distance between stages of equal depth to the paper's method, and the student alone. */
-export const AblationConfig = z.strictObject({
+const ablationConfig = z.strictObject({
   kind: z.literal("ablation"),
   ...shared,
   method: AblationMethod.prefault({}),
@@ -52,7 +54,7 @@ export const AblationConfig = z.strictObject({
 });
 
 /** Each matched student stage with each matched teacher stage, using one distance, and the student alone. */
-export const StagesConfig = z.strictObject({
+const stagesConfig = z.strictObject({
   kind: z.literal("stages"),
   ...shared,
   method: StagesMethod.prefault({}),
@@ -60,7 +62,7 @@ export const StagesConfig = z.strictObject({
 });
 
 /** The student alone and distilled, with each seed. */
-export const SeedsConfig = z.strictObject({
+const seedsConfig = z.strictObject({
   kind: z.literal("seeds"),
   ...shared,
   method: Method.prefault({ kind: "review" }),
@@ -76,7 +78,7 @@ const Vary = z.record(
 ).refine((vary) => Object.keys(vary).length > 0, "one or more settings with their values");
 
 /** The student distilled with each combination of the values of some settings, with each seed. */
-export const GridConfig = z.strictObject({
+const gridConfig = z.strictObject({
   kind: z.literal("grid"),
   ...shared,
   method: Method.prefault({ kind: "review" }),
@@ -85,10 +87,13 @@ export const GridConfig = z.strictObject({
   seeds: Seeds.default([0]),
 });
 
+const studyConfig = z.discriminatedUnion("kind", [ablationConfig, stagesConfig, seedsConfig, gridConfig]);
 /** The complete configuration of a study, as stored in `study.json` of its directory. */
-export const StudyConfig = z.discriminatedUnion("kind", [AblationConfig, StagesConfig, SeedsConfig, GridConfig]);
-export type StudyConfig = z.infer<typeof StudyConfig>;
-export type StudyConfigInput = z.input<typeof StudyConfig>;
+export const StudyConfig: StudyConfigSchema = studyConfig;
+export type StudyConfig = z.infer<typeof studyConfig>;
+export type StudyConfigInput = z.input<typeof studyConfig>;
+/** Declarations that use {@link StudyConfig} name it, instead of repeating its shape. */
+export interface StudyConfigSchema extends z.ZodType<StudyConfig, StudyConfigInput> {}
 
 /** Mean and sample standard deviation of one or more values; the deviation of a single value is `null`. */
 export const Spread = z.strictObject({ mean: z.number(), deviation: NonNegativeNumber.nullable() });
@@ -148,8 +153,7 @@ export const StudySystem = SystemInfo.omit({ addonPath: true, processGroupBacken
   });
 export type StudySystem = z.infer<typeof StudySystem>;
 
-/** The content of `results.json` and result of `runStudy`. */
-export const StudyResult = z.strictObject({
+const studyResult = z.strictObject({
   kind: StudyKind,
   directory: z.string(),
   config: StudyConfig,
@@ -167,7 +171,10 @@ export const StudyResult = z.strictObject({
   cells: z.array(CellResult),
   conditions: z.array(ConditionResult),
 });
-export type StudyResult = z.infer<typeof StudyResult>;
+/** The content of `results.json` and result of `runStudy`. */
+export const StudyResult: StudyResultSchema = studyResult;
+export type StudyResult = z.infer<typeof studyResult>;
+export interface StudyResultSchema extends z.ZodType<StudyResult, z.input<typeof studyResult>> {}
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });
@@ -197,8 +204,7 @@ export const StudyPlan = z.strictObject({
 });
 export type StudyPlan = z.infer<typeof StudyPlan>;
 
-/** An event of `runStudy`, `runStudyCell`, `collectStudy` and `queueStudy`. `index` counts the cells from 0. */
-export const StudyEvent = z.discriminatedUnion("type", [
+const studyEvent = z.discriminatedUnion("type", [
   event("study-start", {
     kind: StudyKind,
     directory: z.string(),
@@ -240,7 +246,10 @@ export const StudyEvent = z.discriminatedUnion("type", [
   event("study-notice", { message: z.string() }),
   event("study-end", { result: StudyResult }),
 ]);
-export type StudyEvent = z.infer<typeof StudyEvent>;
+/** An event of `runStudy`, `runStudyCell`, `collectStudy` and `queueStudy`. `index` counts the cells from 0. */
+export const StudyEvent: StudyEventSchema = studyEvent;
+export type StudyEvent = z.infer<typeof studyEvent>;
+export interface StudyEventSchema extends z.ZodType<StudyEvent, z.input<typeof studyEvent>> {}
 
 /** An event of `workOnStudies`. */
 export const WorkEvent = z.discriminatedUnion("type", [

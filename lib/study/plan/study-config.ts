@@ -4,15 +4,15 @@ import { presetSettings } from "../../config/preset-settings.js";
 import { mergeSettings } from "../../config/merge-settings.js";
 import { isSettings, type Settings } from "../../config/settings.js";
 import { DEFAULT_KINDS } from "../../config/schemas/run-config.js";
-import { AblationConfig, StagesConfig, StudyConfig, type StudyConfigInput,
+import { AblationMethod, StagesMethod, StudyConfig, type StudyConfigInput,
   type StudyKind } from "../../config/schemas/study.js";
 import { parse } from "../../config/validation.js";
 import { gridPoints } from "./grid.js";
 
 /** The method settings that are configurable in each kind of study; all of them for `seeds` and `grid`. */
 const METHOD_KEYS: Readonly<Record<StudyKind, readonly string[] | undefined>> = {
-  ablation: Object.keys(AblationConfig.shape.method.unwrap().shape),
-  stages: Object.keys(StagesConfig.shape.method.unwrap().shape),
+  ablation: Object.keys(AblationMethod.shape),
+  stages: Object.keys(StagesMethod.shape),
   seeds: undefined,
   grid: undefined,
 };
