@@ -203,6 +203,7 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
     images->set = {.kind = options.string("kind"),
                    .num_classes = queue_options.num_classes,
                    .size = options.integer("size"),
+                   .image_size = ImageSize{queue_options.height, queue_options.width},
                    .open = [queue = images->queue](const BatchPlan& plan) {
                      queue->open(plan);
                      return queue;

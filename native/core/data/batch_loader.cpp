@@ -94,6 +94,7 @@ ImageSet images_of(const std::shared_ptr<const Dataset>& dataset, const Split& s
       .kind = dataset->kind,
       .num_classes = dataset->num_classes,
       .size = split.size(),
+      .image_size = ImageSize{split.height(), split.width()},
       .open = [dataset, &split](const BatchPlan& plan) { return std::make_shared<BatchLoader>(dataset, split, plan); }};
 }
 

@@ -104,6 +104,8 @@ struct ImageSet {
   /// Classes of the targets; 0 if they have none.
   int64_t num_classes = 0;
   int64_t size = 0;
+  /// Of images that all have the same.
+  std::optional<ImageSize> image_size = std::nullopt;
   /// Of detection: all objects, and the ids of their categories.
   std::shared_ptr<const InstanceTable> truths = nullptr;
   std::vector<int64_t> category_ids = {};

@@ -127,9 +127,12 @@ void Distiller::check_logits() const {
 }
 
 void Distiller::check(const ImageBatch& images, bool has_labels) const {
-  const ImageSize size = image_size_of(images.pixels);
+  check(images.count(), image_size_of(images.pixels), has_labels);
+}
+
+void Distiller::check(int64_t images, ImageSize size, bool has_labels) const {
   const BatchSpec batch{
-      .images = images.count(),
+      .images = images,
       .classes = student_->module->num_classes(),
       .has_labels = has_labels,
       .student = student_->module->feature_specs(size),

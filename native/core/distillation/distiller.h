@@ -47,6 +47,8 @@ class Distiller {
   /// Its parts, in this order: rejects invalid inputs of a method before any statistic is updated (BATCH_TOO_SMALL,
   /// INVALID_ARGUMENT); runs the networks; then the methods.
   void check(const ImageBatch& images, bool has_labels) const;
+  /// The same for `images` images of one size.
+  void check(int64_t images, ImageSize size, bool has_labels) const;
   BackboneOutput run_teacher(const ImageBatch& images) const;
   BackboneOutput run_student(const ImageBatch& images);
   std::vector<MethodOutput> run_methods(const BackboneOutput& student, const BackboneOutput& teacher,

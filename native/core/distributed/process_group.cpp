@@ -45,6 +45,9 @@ constexpr double kRollCallSeconds = 1.5;
 constexpr double kRollCallAfterTimeoutSeconds = 4;
 /// How long the process with the store stays for the others when it leaves.
 constexpr double kLeaveSeconds = 5;
+/// The same of one that has said a farewell, which others may read only once they have loaded their data: no longer
+/// than launchers and schedulers wait for a process that they told to end (torchrun, SLURM, Kubernetes: 30 s).
+constexpr double kFarewellSeconds = 25;
 
 milliseconds milliseconds_of(double seconds) { return milliseconds(static_cast<int64_t>(seconds * 1000)); }
 
@@ -193,7 +196,9 @@ Error ProcessGroup::find_lost(const std::string& reason) {
 void ProcessGroup::leave() {
   texts_.reset();
   // Of those who were lost with it, the ones that are still there.
-  if (meeting_) linger(options_, meeting_->board, lost_ ? "here" : "hello", kLeaveSeconds);
+  if (meeting_) {
+    linger(options_, meeting_->board, lost_ ? "here" : "hello", has_said_farewell_ ? kFarewellSeconds : kLeaveSeconds);
+  }
   meeting_.reset();
 }
 

@@ -72,12 +72,38 @@ BatchPlan EpochRunner::begin(const ImageSet& set) {
          " steps, as it was begun with, received ", steps,
          ". Continue it with the same data, batch size, accumulateBatches and maxSteps.");
   }
+  check_last_batch(set);
   if (!continues) {
     state = EpochState{};
     state.epoch = options_.epoch;
     state.steps = steps;
   }
   return plan;
+}
+
+void EpochRunner::check_last_batch(const ImageSet& set) const {
+  const Distiller* distiller = training_.objective.distiller();
+  const int64_t processes = training_.share().size, micro_batches = training_.options.micro_batches;
+  const int64_t parts = processes * micro_batches;
+  // Synchronised statistics are those of all parts.
+  if (!distiller || !set.image_size || parts == 1 || (training_.peers && training_.options.sync_batch_norm)) return;
+  const int64_t last = std::min(options_.batch_size, images_ - (batches_ - 1) * options_.batch_size);
+  const int64_t smallest_share = last / training_.share().active(last);
+  try {
+    distiller->check(smallest_share / std::min(smallest_share, micro_batches), *set.image_size, /*has_labels=*/true);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kBatchTooSmall) throw;
+    const std::string divided = processes == 1       ? std::to_string(micro_batches) + " micro-batches"
+                                : micro_batches == 1 ? std::to_string(processes) + " processes"
+                                                     : std::to_string(micro_batches) + " micro-batches in each of " +
+                                                           std::to_string(processes) + " processes";
+    fail(ErrorCode::kBatchTooSmall, "invalid batchSize: expected at least ", 2 * parts,
+         " images in the last batch of an epoch, 2 for each of ", divided, ", received ", last, " of ", images_,
+         " images in batches of ", options_.batch_size,
+         ": the networks have a pooled stage, over a single value of which batch normalization is undefined. Use "
+         "another batch size, fewer ",
+         training_.peers ? "processes, or synchronised batch normalization (syncBatchNorm)." : "micro-batches.");
+  }
 }
 
 int64_t EpochRunner::steps_to_take() const {

@@ -51,6 +51,9 @@ class EpochRunner {
   /// Where the pass over the images begins: `training.state`, or a new epoch's. Throws INVALID_ARGUMENT,
   /// BATCH_TOO_SMALL.
   BatchPlan begin(const ImageSet& set);
+  /// Throws BATCH_TOO_SMALL before the first step if the last batch has too few images to be divided among processes and
+  /// micro-batches, which would end the epoch with its last step.
+  void check_last_batch(const ImageSet& set) const;
   /// Steps of this epoch: all of it, or those up to `max_steps`. Throws INVALID_ARGUMENT if none are left.
   int64_t steps_to_take() const;
   /// Runs the next step, or several. Returns false once the source has no more batches.

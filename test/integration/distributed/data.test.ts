@@ -89,6 +89,22 @@ describe("the data of several processes", function () {
     );
   });
 
+  it("refuse a last batch of too few images for each before the first step", async () => {
+    const fits = (fit: object): readonly string[] => [
+      JSON.stringify([{ name: "last", teacher: "resnet8", fit: { batchSize: 8, epochs: 1, ...fit },
+        data: { trainSamples: 19, testSamples: 4 } }]),
+    ];
+    const results = await allFinished(await startRanks(2, { program: "train.mjs", words: fits({}) }));
+    for (const result of results) {
+      const [error] = errorsOf(result);
+      expect(error?.code, textOf(results)).to.equal("BATCH_TOO_SMALL");
+      expect(error?.message).to.include("expected at least 4 images in the last batch of an epoch, 2 for each of 2 " +
+        "processes, received 3 of 19 images in batches of 8").and.include("syncBatchNorm");
+      expect(reportsOf(result).filter(({ type }) => type === "progress")).to.deep.equal([]);
+    }
+    await succeedTogether(2, { program: "train.mjs", words: fits({ syncBatchNorm: true }) });
+  });
+
   it("have batches by the size of each process's part on the command line", async () => {
     const run = join(directory.path, "own-batches");
     const words = ["train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=16,testSamples=4",

@@ -90,6 +90,12 @@ describe("a program with a group of processes", function () {
     );
   });
 
+  it("learns why the first one has ended, however long it was at work itself", async () => {
+    const [, second] = await together(2, "busy");
+    expect(second).to.have.property("code", "PROCESS_LOST");
+    expect(second!["message"]).to.match(/^rank 0 \(.+, process \d+\) ended with \w+: .*no disk/);
+  });
+
   it("ends by process.exit() while it waits for others, who learn that it is gone", async () => {
     const ranks = await startRanks(2, { program: "loop.mjs", words: ["exit"] });
     const [first, second] = await allFinished(ranks);

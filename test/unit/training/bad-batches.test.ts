@@ -93,6 +93,19 @@ describe("an epoch whose batches do not come out even", () => {
     expect([step, steps, count]).to.deep.equal([3, 3, 10]);
   });
 
+  it("refuses a last batch of too few images for the micro-batches before the first step", async () => {
+    const session = await createSession({ distiller: await smallDistiller(), threads: 1, microBatches: 2 });
+    using data = await smallData({ train: 11 });
+    const { message } = await failureOf("BATCH_TOO_SMALL",
+      () => session.trainEpoch(data, { ...options, batchSize: 4 }));
+    expect(message).to.include(
+      "at least 4 images in the last batch of an epoch, 2 for each of 2 micro-batches, received 3 of 11",
+    );
+    expect(await session.position()).to.include({ totalSteps: 0 });
+    using enough = await smallData({ train: 12 });
+    expect(await session.trainEpoch(enough, { ...options, batchSize: 4 })).to.include({ step: 3, images: 12 });
+  });
+
   it("refuses a single training image", async () => {
     const session = await createSession({ model: await smallModel(), threads: 1 });
     using data = await smallData({ train: 1 });

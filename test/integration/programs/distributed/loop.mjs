@@ -105,6 +105,15 @@ const MODES = {
     }
     return outcome(group.barrier());
   },
+  /** The first one ends with an error of its own while the others are still at work. */
+  async busy(group) {
+    if (group.rank > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 7000));
+      return outcome(group.barrier());
+    }
+    await group.fail(Object.assign(new Error("no disk"), { code: "FILE_NOT_WRITABLE" }));
+    return {};
+  },
   /** Returns from the program without leaving. */
   async forget(group) {
     await group.barrier();
