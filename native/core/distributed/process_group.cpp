@@ -46,7 +46,7 @@ constexpr double kRollCallAfterTimeoutSeconds = 4;
 /// How long the process with the store stays for the others when it leaves.
 constexpr double kLeaveSeconds = 5;
 /// The same of one that has said a farewell, which others may read only once they have loaded their data: no longer
-/// than launchers and schedulers wait for a process that they told to end (torchrun, SLURM, Kubernetes: 30 s).
+/// than launchers and schedulers wait for a process that they ended by a signal (torchrun, SLURM, Kubernetes: 30 s).
 constexpr double kFarewellSeconds = 25;
 
 milliseconds milliseconds_of(double seconds) { return milliseconds(static_cast<int64_t>(seconds * 1000)); }
