@@ -119,9 +119,11 @@ Napi::Value step(const Napi::CallbackInfo& info, const Owner& owner) {
   return on_thread(
       info.Env(), owner,
       [given, owner](Session& session) {
-        std::vector<Batch> batches;
-        for (const TensorTree& batch : given.list("batches")) batches.push_back(batch_of(batch, session.network()));
-        return with_peers(*owner, [&] { return session.step(batches); });
+        return with_peers(*owner, [&] {
+          std::vector<Batch> batches;
+          for (const TensorTree& batch : given.list("batches")) batches.push_back(batch_of(batch, session.network()));
+          return session.step(batches);
+        });
       },
       [](Napi::Env env, const StepResult& result) { return to_js(env, result); });
 }
@@ -312,6 +314,8 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
           owner->thread = thread;  // from here on the thread ends with its owner, also if what follows throws
           std::optional<at::Device> device;
           if (!device_name.empty()) device = parse_device(device_name, device_index);
+          // Each process of a machine has a device of its own.
+          else if (group && network->device().is_cuda()) device = parse_device("cuda", device_index);
           move_to(device, *network);
           if (distiller) {
             move_to(device, distiller->teacher());

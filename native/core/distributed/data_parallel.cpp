@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -21,7 +20,7 @@ namespace {
 /// Fields of StepNews before the losses.
 enum NewsField : int64_t { kImages, kReplaced, kMetric, kStops, kSaves, kHasFailed, kNewsFields };
 
-at::Tensor packed(const StepNews& news, const std::vector<bool>& has_gradient) {
+at::Tensor packed(const StepNews& news, const std::vector<bool>& has_gradient, const std::vector<double>& others) {
   std::vector<double> values(kNewsFields);
   values[kImages] = static_cast<double>(news.images);
   values[kReplaced] = static_cast<double>(news.replaced);
@@ -31,7 +30,29 @@ at::Tensor packed(const StepNews& news, const std::vector<bool>& has_gradient) {
   values[kHasFailed] = news.has_failed ? 1 : 0;
   values.insert(values.end(), news.losses.begin(), news.losses.end());
   for (const bool has : has_gradient) values.push_back(has ? 1 : 0);
+  values.insert(values.end(), others.begin(), others.end());
   return at::tensor(values, at::kDouble);
+}
+
+/// All numbers of tensors, one after the other.
+std::vector<double> numbers_of(const NamedTensors& tensors) {
+  std::vector<double> numbers;
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor values = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
+    numbers.insert(numbers.end(), values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel());
+  }
+  return numbers;
+}
+
+/// Gives tensors the numbers that `numbers_of` has taken from them.
+void assign(const NamedTensors& tensors, const std::vector<double>& numbers) {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor all = at::tensor(numbers, at::kDouble);
+  int64_t begin = 0;
+  for (const auto& [name, tensor] : tensors) {
+    tensor.copy_(all.narrow(0, begin, tensor.numel()).view(tensor.sizes()));
+    begin += tensor.numel();
+  }
 }
 
 StepNews news_of(const double* values, size_t losses) {
@@ -44,9 +65,12 @@ StepNews news_of(const double* values, size_t losses) {
           .has_failed = values[kHasFailed] != 0};
 }
 
-/// The state of an epoch as numbers; whole ones are exact up to 2^53.
+/// The position of a training and its state of an epoch as numbers; whole ones are exact up to 2^53.
 std::vector<double> numbers_of(const Session& session) {
   const EpochState& state = session.state();
+  Losses losses = session.zero_losses();
+  // A checkpoint between epochs has no losses of the methods.
+  const bool has_losses = !state.sums.losses.task.empty() && state.sums.losses.terms.size() == losses.terms.size();
   std::vector<double> numbers{static_cast<double>(session.steps()),
                               session.learning_rate(),
                               static_cast<double>(state.epoch),
@@ -58,9 +82,8 @@ std::vector<double> numbers_of(const Session& session) {
                               state.learning_rate,
                               state.seconds,
                               state.data_wait_seconds,
-                              state.sums.losses.task.empty() ? 0.0 : 1.0};
-  Losses losses = session.zero_losses();
-  if (!state.sums.losses.task.empty()) losses = state.sums.losses;
+                              has_losses ? 1.0 : 0.0};
+  if (has_losses) losses = state.sums.losses;
   losses.for_each([&](double& value) { numbers.push_back(value); });
   return numbers;
 }
@@ -95,11 +118,18 @@ ExchangeOptions exchange_options(const std::vector<Member>& members) {
                                           [&](const Member& member) { return member.host == members.front().host; });
   if (is_one_machine) options.one_bucket_bytes = std::numeric_limits<int64_t>::max();
   // @env REVIEWKD_GRADIENT_BUCKETS tests: Bytes of gradients up to which they are exchanged in one bucket, and bytes of
-  // a bucket of more, which overlap the backward pass. Default: one bucket on one machine, otherwise `4194304,4194304`.
-  if (const char* text = std::getenv("REVIEWKD_GRADIENT_BUCKETS"); text != nullptr) {
+  // a bucket of more, which overlap the backward pass; the same in all processes. Default: one bucket on one machine,
+  // otherwise `4194304,4194304`, times the number of processes / 8 from 16 processes on.
+  if (const char* text = std::getenv("REVIEWKD_GRADIENT_BUCKETS"); text != nullptr && *text != '\0') {
     std::istringstream numbers(text);
     char comma = 0;
+    std::string rest;
     numbers >> options.one_bucket_bytes >> comma >> options.bucket_bytes;
+    if (numbers.fail() || comma != ',' || numbers >> rest || options.one_bucket_bytes < 0 || options.bucket_bytes < 1) {
+      fail(ErrorCode::kInvalidArgument,
+           "invalid REVIEWKD_GRADIENT_BUCKETS: expected two numbers of bytes such as 4194304,4194304, received ", text,
+           ". Unset it.");
+    }
   }
   return options;
 }
@@ -116,24 +146,51 @@ at::Tensor row_of(const at::Tensor& tensor) {
 DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session, const std::string& name)
     : group_(std::move(group)), session_(session), name_(name) {
   const c10::DeviceType device = session.network().device().type();
+  const ExchangeOptions options = exchange_options(group_->members());
   host_ = group_->open(name + "/host", group_->size(), c10::kCPU);
+  check_same_way(device, options);
   device_ = group_->open(name + "/gradients", group_->size(), device);
   std::vector<at::Tensor> statistics = buffers().statistics;
   // Synchronised ones are the same everywhere.
   if (session.options().sync_batch_norm) statistics.clear();
-  gradients_ = std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics),
-                                                  exchange_options(group_->members()));
+  gradients_ =
+      std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics), options);
 }
 
 DataParallel::~DataParallel() = default;
 
 DataParallel::Buffers DataParallel::buffers() const {
   Buffers buffers;
-  for (const auto& [name, tensor] : session_.training_state()) {
-    if (tensor.requires_grad() || name.starts_with("optimizer.")) continue;
-    (tensor.is_floating_point() ? buffers.statistics : buffers.counters).push_back(tensor);
+  const NamedTensors state = session_.training_state();
+  const std::map<std::string, at::Tensor> by_name(state.begin(), state.end());
+  for (const auto& [name, tensor] : state) {
+    // A normalization that is frozen has no counter.
+    if (!is_norm_counter(name)) continue;
+    buffers.counters.push_back(tensor);
+    buffers.statistics.push_back(by_name.at(mean_of_counter(name)));
+    buffers.statistics.push_back(by_name.at(variance_of_counter(name)));
   }
   return buffers;
+}
+
+void DataParallel::check_same_way(c10::DeviceType device, const ExchangeOptions& options) {
+  const std::vector<int64_t> own{static_cast<int64_t>(device), options.one_bucket_bytes, options.bucket_bytes};
+  const at::Tensor all = group_->together([&] { return gathered(*host_, at::tensor(own, at::kLong)); });
+  for (int64_t rank = 1; rank < group_->size(); ++rank) {
+    const int64_t* first = all[0].const_data_ptr<int64_t>();
+    const int64_t* other = all[rank].const_data_ptr<int64_t>();
+    if (first[0] != other[0]) {
+      const auto name_of = [](int64_t type) { return c10::DeviceTypeName(static_cast<c10::DeviceType>(type), true); };
+      fail(ErrorCode::kProcessesDiffer, "invalid device of ", description_of(rank), ": expected ", name_of(first[0]),
+           " as of ", description_of(0), ", received ", name_of(other[0]),
+           ". Give all processes the same device; `reviewkd doctor` says why a machine has no CUDA.");
+    }
+    if (first[1] != other[1] || first[2] != other[2]) {
+      fail(ErrorCode::kProcessesDiffer, "invalid REVIEWKD_GRADIENT_BUCKETS of ", description_of(rank), ": expected ",
+           first[1], ",", first[2], " as of ", description_of(0), ", received ", other[1], ",", other[2],
+           ". Give all processes the same.");
+    }
+  }
 }
 
 void DataParallel::begin_step(int64_t active, bool is_even) {
@@ -159,23 +216,31 @@ void DataParallel::begin_last_backward() { gradients_->begin(active_); }
 
 std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
   return group_->together([&] {
-    const at::Tensor all = gathered(*host_, packed(own, gradients_->has_gradient()));
+    const NamedTensors buffers_of_training = session_.network().module->training_buffers();
+    std::vector<double> means = numbers_of(buffers_of_training);
+    const at::Tensor all = gathered(*host_, packed(own, gradients_->has_gradient(), means));
     std::vector<StepNews> news;
-    const auto values = static_cast<size_t>(all.size(1));
-    const size_t parameters = session_.trained_parameters().size();
+    const size_t parameters = session_.trained_parameters().size(), losses = own.losses.size();
     std::vector<bool> has_any(parameters, false);
+    std::fill(means.begin(), means.end(), 0.0);
     for (int64_t rank = 0; rank < all.size(0); ++rank) {
       const double* row = all[rank].const_data_ptr<double>();
-      news.push_back(news_of(row, values - kNewsFields - parameters));
-      for (size_t i = 0; i < parameters; ++i) has_any[i] = has_any[i] || row[values - parameters + i] != 0;
+      news.push_back(news_of(row, losses));
+      row += kNewsFields + losses;
+      for (size_t i = 0; i < parameters; ++i) has_any[i] = has_any[i] || row[i] != 0;
+      for (size_t i = 0; i < means.size() && rank < active_; ++i)
+        means[i] += row[parameters + i] / static_cast<double>(active_);
     }
     if (own.images == 0) begin_last_backward();
     gradients_->end(has_any);
+    assign(buffers_of_training, means);
     if (is_even_) return news;
     // Those without images of a batch have not seen it, and those with fewer have not split it into as many parts.
     const Buffers changed = buffers();
-    for (const at::Tensor& values : changed.statistics) broadcast(values);
-    for (const at::Tensor& values : changed.counters) broadcast(values);
+    for (const at::Tensor& counter : changed.counters) broadcast(counter);
+    if (session_.options().sync_batch_norm) {
+      for (const at::Tensor& statistic : changed.statistics) broadcast(statistic);
+    }
     return news;
   });
 }
@@ -225,13 +290,8 @@ void DataParallel::check_same_teacher() {
 }
 
 std::optional<int64_t> DataParallel::rank_with_other(const NamedTensors& state) {
-  uint32_t sum = 0;
-  for (const auto& [name, tensor] : state) {
-    sum = crc32(name.data(), name.size(), sum);
-    sum = crc32(tensor.const_data_ptr(), tensor.nbytes(), sum);
-  }
   return group_->together([&]() -> std::optional<int64_t> {
-    const at::Tensor sums = gathered(*host_, at::full({1}, static_cast<int64_t>(sum), at::kLong));  // [size, 1]
+    const at::Tensor sums = gathered(*host_, at::full({1}, static_cast<int64_t>(checksum_of(state)), at::kLong));
     const int64_t* all = sums.const_data_ptr<int64_t>();
     for (int64_t rank = 1; rank < group_->size(); ++rank) {
       if (all[rank] != all[0]) return rank;
@@ -240,7 +300,27 @@ std::optional<int64_t> DataParallel::rank_with_other(const NamedTensors& state) 
   });
 }
 
+void DataParallel::check_same_position() {
+  const EpochState& state = session_.state();
+  const std::vector<double> own{static_cast<double>(session_.steps()), session_.learning_rate(),
+                                static_cast<double>(state.epoch), static_cast<double>(state.step)};
+  const at::Tensor all = group_->together([&] { return gathered(*host_, at::tensor(own, at::kDouble)); });
+  const auto text_of = [&](int64_t rank) {
+    const double* numbers = all[rank].const_data_ptr<double>();
+    std::ostringstream text;
+    text << "step " << numbers[0] << ", learning rate " << numbers[1] << ", epoch " << numbers[2] << ", step "
+         << numbers[3] << " of it";
+    return text.str();
+  };
+  for (int64_t rank = 1; rank < group_->size(); ++rank) {
+    if (all[rank].equal(all[0])) continue;
+    fail(ErrorCode::kProcessesDiffer, "invalid position of ", description_of(rank), ": expected ", text_of(0),
+         " as of ", description_of(0), ", received ", text_of(rank), ". Make the same calls in every process.");
+  }
+}
+
 void DataParallel::check_same_state() {
+  check_same_position();
   NamedTensors state;
   {
     const NetworkLock lock(session_.network(), session_.moving_teacher());

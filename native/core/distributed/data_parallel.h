@@ -35,8 +35,6 @@ class DataParallel : public Peers {
   /// Throws PROCESSES_DIFFER unless the state of all processes has the same checksum.
   void check_same_state() override;
 
-  ProcessGroup& group() const { return *group_; }
-
  private:
   /// Gathers the statistics of a normalization of the processes that have images.
   class Statistics : public ops::StatisticsExchange {
@@ -50,11 +48,15 @@ class DataParallel : public Peers {
     std::unique_ptr<Communicator> communicator_;
   };
 
-  /// Buffers that training updates: those that are averaged, and counters.
+  /// Of batch normalizations that are not frozen: statistics, which are averaged, and counters of batches.
   struct Buffers {
     std::vector<at::Tensor> statistics, counters;
   };
   Buffers buffers() const;
+  /// Throws PROCESSES_DIFFER unless gradients are exchanged in the same way in all processes.
+  void check_same_way(c10::DeviceType device, const ExchangeOptions& options);
+  /// Throws PROCESSES_DIFFER unless all processes have taken as many steps, at the same learning rate.
+  void check_same_position();
   /// Throws PROCESSES_DIFFER unless the frozen teacher is the same in all processes.
   void check_same_teacher();
   /// The first process whose tensors are not those of rank 0.

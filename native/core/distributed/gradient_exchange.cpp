@@ -1,6 +1,7 @@
 #include "core/distributed/gradient_exchange.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
@@ -44,7 +45,7 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
   // A backward pass computes the gradients of the last layers first.
   std::vector<size_t> group;
   int64_t group_bytes = 0;
-  // A device's work is exchanged in the order in which it was handed over: more buckets would not overlap.
+  // A device exchanges all of them after the backward pass: to overlap it, buckets would need a stream of their own.
   const bool is_on_device = !parameters_.front().second.is_cpu();
   const bool is_one = is_on_device || bytes <= options.one_bucket_bytes;
   for (size_t i = parameters_.size(); i-- > 0;) {
@@ -139,6 +140,8 @@ void GradientExchange::launch(size_t bucket) {
 }
 
 void GradientExchange::run() {
+  at::globalContext().setFlushDenormal(true);  // as on the threads of sessions
+  at::set_num_threads(1);                      // the others are busy with the backward pass
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return !queue_.empty() || is_over_; });

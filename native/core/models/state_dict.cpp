@@ -148,6 +148,10 @@ std::string mean_of_counter(const std::string& name) {
   return is_norm_counter(name) ? name.substr(0, name.size() - kNormCounter.size()) + "running_mean" : "";
 }
 
+std::string variance_of_counter(const std::string& name) {
+  return is_norm_counter(name) ? name.substr(0, name.size() - kNormCounter.size()) + "running_var" : "";
+}
+
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix) {
   NamedTensors state;
   collect(module, prefix, state);

@@ -22,6 +22,8 @@ constexpr std::string_view kNormCounter = "num_batches_tracked";
 inline bool is_norm_counter(std::string_view name) { return name.ends_with(kNormCounter); }
 /// The name of the running mean next to a counter; empty for another name.
 std::string mean_of_counter(const std::string& name);
+/// The name of the running variance likewise.
+std::string variance_of_counter(const std::string& name);
 
 /// The complete state of a module: of each submodule its parameters, then its buffers, then its children.
 NamedTensors state_dict(const torch::nn::Module& module, const std::string& prefix = "");

@@ -2,6 +2,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <limits>
 #include <sstream>
 #include <utility>
 
@@ -81,16 +83,28 @@ std::vector<int64_t> Session::images_of_all(const std::vector<Batch>& batches) c
   std::string own;
   for (const Batch& batch : batches) own += std::to_string(batch.images.size(0)) + " ";
   std::vector<int64_t> images(batches.size(), 0);
+  std::vector<int64_t> least(batches.size(), std::numeric_limits<int64_t>::max()), most(batches.size(), 0);
   const std::vector<std::string> all = training_.peers->gather_texts(own);
   for (size_t rank = 0; rank < all.size(); ++rank) {
     std::istringstream numbers(all[rank]);
     size_t count = 0;
     for (int64_t number = 0; numbers >> number; ++count) {
-      if (count < images.size()) images[count] += number;
+      if (count >= images.size()) continue;
+      images[count] += number;
+      least[count] = std::min(least[count], number);
+      most[count] = std::max(most[count], number);
     }
     if (count == images.size()) continue;
     fail(ErrorCode::kInvalidArgument, "invalid batches: expected as many in each process, received ", images.size(),
          " in this one and ", count, " in ", training_.peers->description_of(static_cast<int64_t>(rank)), ".");
+  }
+  // Otherwise processes would not run the network equally often.
+  for (size_t i = 0; i < images.size() && training_.options.micro_batches > 1; ++i) {
+    if (most[i] - least[i] <= 1) continue;
+    fail(ErrorCode::kInvalidArgument, "invalid batches[", i, "]: expected parts of one batch, whose numbers of images ",
+         "differ by 1 at most, for microBatches ", training_.options.micro_batches, ", received ", least[i],
+         " images in ", "one process and ", most[i],
+         " in another. Divide batches as `share` of the data set's batches does.");
   }
   return images;
 }

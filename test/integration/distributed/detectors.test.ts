@@ -5,6 +5,29 @@ import { writeCocoFolder } from "../../support/coco-folder.js";
 import { useDirectory } from "../helpers.js";
 import { reportsOf, succeedTogether, textOf } from "./ranks.js";
 
+interface Unchanged {
+  readonly own: { readonly frozen: readonly string[]; readonly trained: number };
+  readonly synced: Unchanged["own"];
+  readonly teacher: { readonly weights: readonly string[]; readonly statistics: number };
+}
+
+describe("networks of which a part is frozen, in several processes", function () {
+  this.timeout(120_000);
+
+  it("keep every bit of it", async () => {
+    // Means of three values round, even if all are the same.
+    const results = await succeedTogether(3, { program: "unchanged.mjs", words: [] });
+    for (const { own, synced, teacher } of reportsOf(...results) as unknown as Unchanged[]) {
+      for (const { frozen, trained } of [own, synced]) {
+        expect(frozen, textOf(results)).to.deep.equal([]);
+        expect(trained).to.be.above(5);
+      }
+      expect(teacher.weights).to.deep.equal([]);
+      expect(teacher.statistics).to.be.above(5);
+    }
+  });
+});
+
 describe("detectors in several processes", function () {
   this.timeout(240_000);
   const directory = useDirectory();

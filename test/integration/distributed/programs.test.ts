@@ -80,6 +80,28 @@ describe("a program with a group of processes", function () {
     }
   });
 
+  it("refuses parts of batches of which one process would have more", async () => {
+    for (const { step, failed } of await together(2, "uneven")) {
+      expect(step).to.equal(1);
+      expect(failed).to.have.property("code", "INVALID_ARGUMENT");
+      expect((failed as Error).message).to.include("received 2 images in one process and 5 in another");
+    }
+  });
+
+  it("compares positions and learning rates", async () => {
+    for (const { failed } of await together(2, "rate")) {
+      expect(failed).to.have.property("code", "PROCESSES_DIFFER");
+      expect((failed as Error).message).to.match(/invalid position of rank 1 .*rate 0\.1.* received .*rate 0\.5/);
+    }
+  });
+
+  it("resumes from steps outside an epoch, under a teacher", async () => {
+    const [first, second] = await together(2, "resumed", "60", join(directory.path, "outside.safetensors"));
+    expect(first!["position"]).to.deep.include({ totalSteps: 2 });
+    expect(first!["total"]).to.be.a("number").and.above(0);
+    expect({ ...second, rank: 0 }).to.deep.equal({ ...first, rank: 0 });
+  });
+
   it("learns why another process cannot continue", async () => {
     const [first, second] = await together(2, "wrong");
     expect(second!["failed"]).to.have.property("code", "LABEL_OUT_OF_RANGE");

@@ -1,6 +1,6 @@
 // Uses of a group by programs of their own: loop.mjs MODE [TIMEOUT [FILE]]. Prints the results as JSON.
 import { Worker } from "node:worker_threads";
-import { createModel, createSession, joinProcessGroup, loadDataset, Tensor } from "reviewkd";
+import { createDistiller, createModel, createSession, joinProcessGroup, loadDataset, Tensor } from "reviewkd";
 
 const [mode, timeout = "60"] = process.argv.slice(2);
 const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -86,6 +86,53 @@ const MODES = {
     const after = await model.stateDict();
     const kept = [...before["fc.weight"].toTypedArray()].join() === [...after["fc.weight"].toTypedArray()].join();
     return { failed, kept, texts: await group.exchange(String(group.rank)) };
+  },
+  /** Batches that are not divided evenly: of whole batches, and in parts. */
+  async uneven(group) {
+    const { model } = await small();
+    const count = group.rank === 0 ? 5 : 2;
+    const batch = {
+      images: Tensor.from(new Float64Array(count * 192).fill(0.5), [count, 3, 8, 8], { dtype: "float64" }),
+      labels: Tensor.from(Array(count).fill(1), [count], { dtype: "int64" }),
+    };
+    const whole = await createSession({ model, threads: 1, distributed: group });
+    const { step } = await whole.step(batch);
+    await whole.checkSame();
+    const parts = await createSession({ model, threads: 1, microBatches: 2, distributed: group });
+    return { step, failed: await outcome(parts.step(batch)) };
+  },
+  /** A learning rate that one process alone is given. */
+  async rate(group) {
+    const { model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    if (group.rank === 1) await session.setLearningRate(0.5);
+    return { failed: await outcome(session.checkSame()) };
+  },
+  /** A session with a teacher resumes from a checkpoint of steps outside an epoch. */
+  async resumed(group) {
+    const path = process.argv[4];
+    const open = async (seed) => {
+      const { data, model } = await small();
+      const teacher = await createModel("resnet8", { numClasses: 4, dtype: "float64", seed: 2 });
+      await teacher.loadStateDict(await teacher.stateDict());
+      const student = seed === 1 ? model : await createModel("resnet8", { numClasses: 4, dtype: "float64", seed });
+      const distiller = await createDistiller({ teacher, student, method: { kind: "kd" } });
+      return { data, student, session: await createSession({ distiller, threads: 1, distributed: group }) };
+    };
+    const first = await open(1);
+    for await (const batch of first.data.train.batches({ batchSize: 10, seed: 3, share: group }))
+      await first.session.step(batch);
+    await group.fromFirst(async () => {
+      await first.session.saveCheckpoint(path);
+      return null;
+    });
+    const second = await open(4);
+    if (group.rank === 0) await second.session.loadCheckpoint(path);
+    await second.session.share();
+    const position = await second.session.position();
+    const { losses } = await second.session.trainEpoch(second.data, { epoch: 0, epochs: 1, batchSize: 10, seed: 3 });
+    await second.session.checkSame();
+    return { position, total: losses.total };
   },
   /** Other batches in one process: an error of this one alone, of which the others learn. */
   async wrong(group) {
