@@ -80,14 +80,18 @@ function targetOf(path: string): string | undefined {
 /** Standard input, output and error. */
 const STANDARD = [0, 1, 2];
 
+/** The standard descriptors that were terminals when `allowEndWithoutTerminal` was called; undefined before. */
+let terminals: readonly number[] | undefined;
+
 /**
  * Lets this process end with its exit code when its terminal is gone: Node restores the settings of its terminals when
- * it ends, and aborts if it cannot. Called once, at the start of a program.
+ * it ends, and aborts if it cannot. Called at the start of a program; again, it does nothing.
  */
 export function allowEndWithoutTerminal(): void {
-  const terminals = STANDARD.filter((descriptor) => isatty(descriptor));
+  if (terminals !== undefined) return;
+  terminals = STANDARD.filter((descriptor) => isatty(descriptor));
   process.once("exit", () => {
-    for (const descriptor of terminals) {
+    for (const descriptor of terminals ?? []) {
       if (isatty(descriptor)) continue;
       try {
         closeSync(descriptor);
