@@ -74,6 +74,8 @@ export const ERROR_CODES = [
   "PROCESS_LOST",
   /** A cell of a study learns from the teacher that the study trains, which is not done. Train cell 0 first. */
   "TEACHER_UNFINISHED",
+  /** The teacher from which a cell of a study learns has failed. Look at its reason, and train cell 0 again first. */
+  "TEACHER_FAILED",
   /** The Redis of a queue does not answer. Check its address and that it runs, and run the command again. */
   "QUEUE_UNREACHABLE",
   /** The CPU's or the GPU's memory does not suffice. Use smaller batches, more `microBatches` or a smaller network. */

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ERROR_CODES, isReviewKdError, ReviewKdError, type ErrorCode } from "../errors.js";
@@ -60,11 +60,17 @@ async function unfinished(is: "new" | "begun", runDirectory: string): Promise<Ce
 }
 
 /** Errors that say nothing about a cell: it was stopped, waits, or is another process's. */
-const NO_FAILURES: ReadonlySet<ErrorCode> = new Set(["ABORTED", "TEACHER_UNFINISHED", "RUN_LOCKED", "RUN_MISMATCH"]);
+const NO_FAILURES: ReadonlySet<ErrorCode> = new Set(["ABORTED", "TEACHER_UNFINISHED", "TEACHER_FAILED", "RUN_LOCKED",
+  "RUN_MISMATCH"]);
 
-/** Records why a cell failed, for those who collect the results, if its directory can be written. */
+/**
+ * Records why a cell failed, for those who collect the results, if its directory can be written: also before its run
+ * has one. A directory with nothing else in it holds no run.
+ */
 export async function recordFailure({ runDirectory }: Cell, { code, message }: ReviewKdError): Promise<void> {
   if (NO_FAILURES.has(code)) return;
+  // Without its parents: the study may have been removed.
+  await mkdir(runDirectory).catch(() => undefined);
   const text = `${JSON.stringify({ code, message }, null, 2)}\n`;
   await writeAtomic(runDirectory, join(runDirectory, FAILURE_FILE), text).catch(() => undefined);
 }
@@ -74,18 +80,18 @@ export async function forgetFailure({ runDirectory }: Cell): Promise<void> {
   await rm(join(runDirectory, FAILURE_FILE), { force: true }).catch(() => undefined);
 }
 
+/** Why a cell has failed, as far as its state says so. */
+export function failureIn(state: CellState): Failure | undefined {
+  if (state.is === "failed") return { code: state.error.code, message: state.error.message };
+  return state.is === "done" ? undefined : state.failure;
+}
+
 export function cellResult({ id, condition, seed, runDirectory }: Cell, state: CellState): CellResult {
   const nothing = { last: null, best: null, seconds: null, error: null };
   const shared = { id, condition, seed, runDirectory, ...nothing };
-  switch (state.is) {
-    case "done":
-      return { ...shared, status: "done", last: state.last, best: state.best, seconds: state.seconds };
-    case "failed":
-      return { ...shared, status: "failed", error: { code: state.error.code, message: state.error.message } };
-    default: {
-      const { failure } = state;
-      return failure === undefined ? { ...shared, status: "waiting" }
-        : { ...shared, status: "failed", error: { ...failure } };
-    }
-  }
+  if (state.is === "done")
+    return { ...shared, status: "done", last: state.last, best: state.best, seconds: state.seconds };
+  const failure = failureIn(state);
+  return failure === undefined ? { ...shared, status: "waiting" }
+    : { ...shared, status: "failed", error: { ...failure } };
 }

@@ -5,7 +5,7 @@ import type { StudyConfigInput, StudyPlan } from "../config/schemas/study.js";
 import type { Settings } from "../config/settings.js";
 import { Study } from "./study.js";
 
-const Options = z.looseObject({ directory: FilePath });
+const Options = z.strictObject({ directory: FilePath });
 
 /**
  * Records a study in a directory and lists its cells, without training any. {@link runStudyCell} then trains them, in

@@ -5,9 +5,10 @@ import { Count } from "../config/schemas/common.js";
 import type { CellResult, StudyEvent } from "../config/schemas/study.js";
 import { assertObject, parse } from "../config/validation.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
+import { recordFailure } from "./cell-state.js";
 import { EtaEstimator } from "./eta-estimator.js";
 import { Study } from "./study.js";
-import { CellTrainer, type CellOptions } from "./train-cell.js";
+import { CellSettings, CellTrainer, type CellOptions } from "./train-cell.js";
 
 const Arguments = z.strictObject({ directory: FilePath, index: Count });
 
@@ -19,8 +20,8 @@ const Arguments = z.strictObject({ directory: FilePath, index: Count });
  * @param index - the number of the cell in the plan, from 0.
  * @returns the result of the cell.
  * @throws `RUN_DIRECTORY`: no study was planned there; `INVALID_ARGUMENT`: it has no such cell; `TEACHER_UNFINISHED`:
- * train cell 0 first; `RUN_LOCKED`: another process trains this cell; `ABORTED` after `signal` was aborted and the
- * state saved; and what {@link runExperiment} throws.
+ * train cell 0 first; `TEACHER_FAILED`: cell 0 has failed, for the reason in the message; `RUN_LOCKED`: another process
+ * trains this cell; `ABORTED` after `signal` was aborted and the state saved; and what {@link runExperiment} throws.
  *
  * @example
  * ```ts
@@ -33,9 +34,11 @@ export async function* runStudyCell(directory: string, index: number,
   options: CellOptions = {}): AsyncGenerator<StudyEvent, CellResult, void> {
   const given = parse(Arguments, { directory, index }, "arguments of runStudyCell");
   assertObject(options, "cell options");
-  throwIfAborted(options.signal, "the cell");
+  const { signal, ...rest } = options;
+  const { forceUnlock } = parse(CellSettings, rest, "cell options", "INVALID_ARGUMENT", ["signal"]);
+  throwIfAborted(signal, "the cell");
   using study = await Study.open(given.directory);
-  return yield* trainCell(study, given.index, options);
+  return yield* trainCell(study, given.index, { signal, forceUnlock });
 }
 
 /** Trains a cell of an open study, whose inputs serve the next one as well. */
@@ -46,9 +49,12 @@ export async function* trainCell(study: Study, index: number,
     throw new ReviewKdError("INVALID_ARGUMENT",
       `invalid index of a cell of ${study.directory.path}: expected a whole number from 0 to ${study.cells.length - 1}, received ${index}. The plan lists the cells.`);
   }
-  const trainer = new CellTrainer(study, options, new EtaEstimator([cell], await study.trainSamples()));
   try {
-    return yield* trainer.cell(cell);
+    const trainSamples = await study.trainSamples().catch(async (error: unknown) => {
+      if (isReviewKdError(error)) await recordFailure(cell, error);
+      throw error;
+    });
+    return yield* new CellTrainer(study, options, new EtaEstimator([cell], trainSamples)).cell(cell);
   } catch (error) {
     if (!isReviewKdError(error)) throw error;
     const { code, message } = error;

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { throwIfAborted } from "../api/abort.js";
 import { assertObject, parse } from "../config/validation.js";
 import { FilePath } from "../config/file-path.js";
@@ -10,7 +9,7 @@ import { collect, resultOf, statesOf } from "./collect-study.js";
 import { EtaEstimator } from "./eta-estimator.js";
 import type { Cell } from "./plan/cells.js";
 import { Study } from "./study.js";
-import { CellTrainer, type CellOptions } from "./train-cell.js";
+import { CellSettings, CellTrainer, type CellOptions } from "./train-cell.js";
 
 /** Options of a study: its directory and a signal that stops it. */
 export interface StudyOptions extends CellOptions {
@@ -18,7 +17,7 @@ export interface StudyOptions extends CellOptions {
   readonly directory: string;
 }
 
-const Directory = z.strictObject({ directory: FilePath });
+const Options = CellSettings.extend({ directory: FilePath });
 
 /**
  * Trains all cells of a study, one after the other; skips finished cells and resumes a stopped one. A failed cell is
@@ -42,13 +41,15 @@ const Directory = z.strictObject({ directory: FilePath });
 export async function* runStudy(input: StudyConfigInput | Settings,
   options: StudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
   assertObject(options, "study options");
-  const { directory } = parse(Directory, { directory: options.directory }, "study options");
-  throwIfAborted(options.signal, "the study");
+  const { signal, ...rest } = options;
+  const { directory, forceUnlock } = parse(Options, rest, "study options", "INVALID_ARGUMENT", ["signal"]);
+  throwIfAborted(signal, "the study");
   using study = await Study.plan(input, directory);
   try {
-    return yield* new OneProcess(study, options, await statesOf(study), await study.trainSamples()).run();
+    const how = { signal, forceUnlock };
+    return yield* new OneProcess(study, how, await statesOf(study), await study.trainSamples()).run();
   } catch (error) {
-    if (options.signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
+    if (signal?.aborted !== true || !isReviewKdError(error) || error.code !== "ABORTED") throw error;
     const remedy = "Run the same study in the same directory to resume it (on the command line: the same command).";
     throw new ReviewKdError("ABORTED",
       `the study at ${study.directory.path} was stopped and its state saved. ${remedy}`, { cause: error });
@@ -76,7 +77,7 @@ class OneProcess {
   /** Reported once, however often they are tried. */
   readonly #locked = new Set<Cell>();
 
-  constructor(private readonly study: Study, private readonly options: StudyOptions,
+  constructor(private readonly study: Study, private readonly options: CellOptions,
     private readonly states: Map<Cell, CellState>, trainSamples: number) {
     this.#clock = new EtaEstimator(study.cells, trainSamples);
     this.#trainer = new CellTrainer(study, options, this.#clock);
@@ -120,7 +121,8 @@ class OneProcess {
       if (this.options.signal?.aborted === true) throw error;
       const failure = isReviewKdError(error) ? error
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
-      if (failure.code === "TEACHER_UNFINISHED") return false;
+      // A teacher that another process could not train is tried here, before its students.
+      if (failure.code === "TEACHER_UNFINISHED" || failure.code === "TEACHER_FAILED") return false;
       this.states.set(cell, { is: "failed", error: failure });
       const isLocked = failure.code === "RUN_LOCKED";
       if (!isLocked) this.#clock.finished(cell, null);

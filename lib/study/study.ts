@@ -11,7 +11,7 @@ import { withAdvice } from "../config/weights-advice.js";
 import { configChanges } from "../runs/config-changes.js";
 import { exists } from "../runs/directory-files.js";
 import { locateFiles, withWorkingDirectory } from "../runs/working-directory.js";
-import { inspectCell, type CellState } from "./cell-state.js";
+import { failureIn, inspectCell, type CellState } from "./cell-state.js";
 import { cellsOf, TEACHER, type Cell } from "./plan/cells.js";
 import { conditionsOf, type Condition } from "./plan/conditions.js";
 import { matchedStages, type MatchedStages } from "./plan/matched-stages.js";
@@ -78,6 +78,12 @@ export class Study implements Disposable {
     return needed ? (await this.inputs.data()).train.size : 0;
   }
 
+  /** Loads what a cell needs from outside of the study's directory: the data, and a teacher from a file. */
+  async load({ config }: Cell): Promise<void> {
+    await this.inputs.data();
+    if (config.task === "distill" && this.teacherCell === undefined) await this.inputs.teacher(config);
+  }
+
   /** The cell that trains the teacher, which is the first; `undefined` if it comes from a file. */
   get teacherCell(): Cell | undefined {
     return this.cells.find(({ id }) => id === TEACHER);
@@ -90,9 +96,9 @@ export class Study implements Disposable {
 
   planned(cell: Cell, state: CellState): PlannedCell {
     const { id, label, seed } = cell;
-    const { is } = state;
     const requirement = this.requirementOf(cell);
-    return { index: this.cells.indexOf(cell), id, label, seed, state: is === "done" || is === "begun" ? is : "new",
+    return { index: this.cells.indexOf(cell), id, label, seed,
+      state: failureIn(state) === undefined ? state.is : "failed",
       waitsFor: requirement === undefined ? null : this.cells.indexOf(requirement) };
   }
 

@@ -1,13 +1,14 @@
+import { z } from "zod";
 import { Detector } from "../api/detection/detector.js";
 import { networkInfo } from "../api/network.js";
 import { systemInfo } from "../api/system.js";
 import { primaryMetric } from "../api/task.js";
-import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import { teacherNotices } from "../fit/teacher-notices.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { CellResult, StudyEvent, StudySystem } from "../config/schemas/study.js";
 import { runDistillation, runTraining } from "../runs/experiment.js";
-import { cellResult, forgetFailure, recordFailure, type CellState } from "./cell-state.js";
+import { cellResult, failureIn, forgetFailure, recordFailure, type CellState } from "./cell-state.js";
 import type { EtaEstimator } from "./eta-estimator.js";
 import { TEACHER, type Cell } from "./plan/cells.js";
 import { weakTeacherNotice } from "./results/weak-teacher.js";
@@ -20,6 +21,9 @@ export interface CellOptions {
   /** Take over the directories from a process on another machine that did not release them. Default false. */
   readonly forceUnlock?: boolean | undefined;
 }
+
+/** The part of {@link CellOptions} that is plain data. */
+export const CellSettings = z.strictObject({ forceUnlock: z.boolean().default(false) });
 
 /** A cell that is done; `here`: this process trained an epoch of it. */
 type Done = Extract<CellState, { is: "done" }> & { readonly here: boolean };
@@ -35,7 +39,7 @@ export class CellTrainer {
   /**
    * Trains a cell, or resumes it; returns at once if it is done. Yields its start, its run and its end.
    *
-   * @throws `TEACHER_UNFINISHED`, `RUN_LOCKED`, and what its run throws.
+   * @throws `TEACHER_UNFINISHED`, `TEACHER_FAILED`, `RUN_LOCKED`, and what its run throws.
    */
   async *cell(cell: Cell): AsyncGenerator<StudyEvent, CellResult, void> {
     const { label, seed } = cell;
@@ -94,11 +98,12 @@ export class CellTrainer {
   async *#train(cell: Cell, found: CellState): AsyncGenerator<StudyEvent, Done, void> {
     await this.#requireTeacher(cell);
     try {
+      // Before the data are loaded: students of a teacher that is tried again must not see why it failed before.
+      await forgetFailure(cell);
       yield* this.prepare([cell]);
       await this.study.directory.writeSystem(await studySystem());
       yield { type: "cell-start", ...this.place(cell), label: cell.label, seed: cell.seed,
         resumed: found.is === "begun" };
-      await forgetFailure(cell);
       return yield* this.#run(cell);
     } catch (error) {
       const failure = isReviewKdError(error) ? error
@@ -141,10 +146,18 @@ export class CellTrainer {
 
   async #requireTeacher(cell: Cell): Promise<void> {
     const teacher = this.study.requirementOf(cell);
-    if (teacher === undefined || (await this.study.inspect(teacher)).is === "done") return;
+    if (teacher === undefined) return;
+    const state = await this.study.inspect(teacher);
+    if (state.is === "done") return;
     const { index, cells } = this.place(cell);
-    throw new ReviewKdError("TEACHER_UNFINISHED",
-      `invalid cell ${index} of ${cells}, ${cell.id}: expected its teacher to be trained, received one that is not done. Train cell ${this.study.cells.indexOf(teacher)} first.`);
+    const statement = `invalid cell ${index} of ${cells}, ${cell.id}: expected its teacher to be trained, received one`;
+    const failure = failureIn(state);
+    if (failure === undefined) {
+      throw new ReviewKdError("TEACHER_UNFINISHED",
+        `${statement} that is not done. Train cell ${this.place(teacher).index} first.`);
+    }
+    throw new ReviewKdError("TEACHER_FAILED",
+      `${statement} that has failed with ${failure.code}: ${asSentence(failure.message)} Train cell ${this.place(teacher).index} again first.`);
   }
 
   /** Compares the teacher with a student alone: before the students that learn from it, to stop in time. */

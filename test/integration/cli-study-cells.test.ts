@@ -41,6 +41,18 @@ describe("command line: study plan, cell and collect", () => {
     expect(rest.stdout.match(/: already done, /g)).to.have.lengthOf(3);
   });
 
+  it("end with 1 if the teacher has failed, so that no scheduler tries its students again and again", async () => {
+    const study = join(directory.path, "diverging");
+    await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS, "--seed", "0", "--teacher-learning-rate",
+      "1e30", "--teacher-epochs", "3"]);
+    await fail(["study", "cell", study, "0"], { exit: 1, code: "NON_FINITE_LOSS" });
+    expect(await fail(["study", "cell", study, "2"], { exit: 1, code: "TEACHER_FAILED" })).to.include(
+      "has failed with NON_FINITE_LOSS",
+    );
+    const { stdout } = await succeed(["study", "plan", study]);
+    expect(stdout).to.match(/^0 {2}teacher resnet8, seed \d+, failed$/m);
+  });
+
   it("saves a cell on SIGTERM and prints how to resume it", async () => {
     const study = join(directory.path, "stopped");
     await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS, "--seed", "0", "--epochs", "50", "--data",

@@ -60,7 +60,7 @@ async function showPlan(output: Output, directory: string, flags: PlanFlags): Pr
 
 function planLines({ kind, directory, cells }: StudyPlan): string[] {
   const width = String(cells.length - 1).length;
-  const states = { new: "", begun: ", begun", done: ", done" } as const;
+  const states = { new: "", begun: ", begun", done: ", done", failed: ", failed" } as const;
   const waiting = cells.filter(({ waitsFor }) => waitsFor !== null);
   const named = (word: string, from: number): string =>
     from === cells.length - 1 ? `${word} ${from}` : `${word}s ${from}-${cells.length - 1}`;

@@ -181,6 +181,8 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 const cell = { cell: z.string(), index: Count, cells: PositiveCount };
 
+const CellStateName = z.enum(["new", "begun", "done", "failed"]);
+
 /** A cell of a study before it is trained. */
 export const PlannedCell = z.strictObject({
   /** Its number in the study, from 0, by which `runStudyCell` trains it. */
@@ -188,8 +190,11 @@ export const PlannedCell = z.strictObject({
   id: z.string(),
   label: z.string(),
   seed: Seed,
-  /** On disk: `"begun"` if there is a run that is not finished. */
-  state: z.enum(["new", "begun", "done"]),
+  /**
+   * On disk: `"begun"` if there is a run that is not finished, `"failed"` if its newest training has failed or its
+   * directory cannot be read.
+   */
+  state: CellStateName,
   /** The cell that must be done before: 0, the teacher that the study trains; `null` for all others. */
   waitsFor: Count.nullable(),
 });
@@ -211,7 +216,7 @@ const studyEvent = z.discriminatedUnion("type", [
     /** Whether the study trains the teacher itself, as its first cell. */
     trainsTeacher: z.boolean(),
     cells: z.array(
-      z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: z.enum(["new", "begun", "done"]) }),
+      z.strictObject({ id: z.string(), label: z.string(), seed: Seed, state: CellStateName }),
     ),
   }),
   /**
