@@ -1,5 +1,5 @@
 // Studies over BullMQ on a real Redis, with real workers that are killed.
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Job, Queue } from "bullmq";
@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import { runStudy } from "../../lib/study/run-study.js";
 import { parseStudyConfig } from "../../lib/study/plan/study-config.js";
 import type { StudyResult } from "../../lib/config/schemas/study.js";
+import { cifarRecords } from "../support/cifar-records.js";
 import { REDIS_MISSING, TestRedis } from "../support/redis.js";
 import { uniforms } from "../support/uniforms.js";
 import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, type JsonEvent, type Running } from "./helpers.js";
@@ -64,6 +65,27 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
     const file = join(directory.path, `${study}.json`);
     await writeFile(file, JSON.stringify(config));
     return ["study", "seeds", "--config", file, "--study", join(directory.path, study), "--queue", redis.url];
+  }
+
+  /** The queue as another program sees it. */
+  async function withQueue(use: (queue: Queue, connection: Redis) => Promise<void>): Promise<void> {
+    const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+    const queue = new Queue("cells", { connection, prefix: "reviewkd" });
+    try {
+      await use(queue, connection);
+    } finally {
+      await queue.close();
+      connection.disconnect();
+    }
+  }
+
+  /** Changes what the jobs that wait know of their cells, and ends their wait. */
+  async function changeJobs(change: object): Promise<void> {
+    await withQueue(async (queue) => {
+      for (const job of await queue.getJobs(["wait", "prioritized", "delayed"]))
+        await job.updateData({ ...job.data as object, ...change });
+      await queue.promoteJobs();
+    });
   }
 
   const student = (study: string, cell: string): Promise<Buffer> =>
@@ -161,7 +183,8 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
     expect((await study.finished).code).to.equal(0);
   });
 
-  it("reports a cell that fails by itself once, and tries it again with the same command", async () => {
+  it("reports a cell that fails by itself once, and tries it again with the same command", async function () {
+    this.timeout(120_000);
     const diverging = settings(64, { seeds: [0], method: { kind: "review", warmupEpochs: 0, weight: 1e38 } });
     const words = await queueing("failing", diverging);
     for (let attempt = 0; attempt < 2; attempt++) {
@@ -175,13 +198,20 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
       expect(jsonEvents(stdout).at(-1)).to.include({ type: "error", code: "NON_FINITE_LOSS" });
       expect(stderr).to.include("1 of 3 cells failed: distilled-seed0");
     }
+    // As if another process that watches the study had added it again, and a worker had it.
+    await withQueue(async (queue, connection) => {
+      const [job] = await queue.getJobs(["failed"]);
+      await connection.set(queue.toKey(`${job!.id!}:lock`), "another worker's");
+    });
+    const refused = jsonEvents((await begin(words).finished).stdout);
+    expect(refused.at(-1)).to.include({ type: "error", code: "NON_FINITE_LOSS" });
   });
 
   it("gives up a cell whose workers are lost again and again", async () => {
     const words = await queueing("lost", settings(1500, { seeds: [0] }));
     const study = begin(words);
     await study.until(/"study-progress"/);
-    const fragile = ["work", redis.url, "--lock-seconds", "2", "--max-losses", "1"];
+    const fragile = ["work", redis.url, "--lock-seconds", "2", "--max-stalled", "1"];
     for (let loss = 0; loss < 2; loss++) {
       const worker = begin(fragile);
       await worker.until(/"cell":"teacher"[^\n]*"type":"progress"/);
@@ -201,7 +231,11 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
     await study.until(/"study-progress"/);
     const worker = jsonEvents((await work("--until-empty").finished).stdout);
     expect(ofType(worker, "work-failed").map(({ index, code }) => [index, code])).to.deep.equal([[0, "NON_FINITE_LOSS"],
-      [2, "TEACHER_UNFINISHED"]]);
+      [2, "TEACHER_FAILED"]]);
+    expect(ofType(worker, "work-failed")[1]?.["message"]).to.include("the teacher, cell 0, which has failed").and
+      .include(
+        "NON_FINITE_LOSS",
+      );
     expect((await study.finished).code).to.equal(1);
   });
 
@@ -236,24 +270,136 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
   it("fails a job that is none of a study, and continues", async () => {
     const study = begin(await queueing("foreign", settings(64, { seeds: [0] })));
     await study.until(/"study-progress"/);
-    const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
-    const queue = new Queue("cells", { connection, prefix: "reviewkd" });
-    const job = await queue.add("foreign", { command: "anything" });
-    expect(jsonEvents((await work("--until-empty").finished).stdout).at(-1)).to.include({ done: 3, failed: 1 });
-    expect((await Job.fromId(queue, job.id!))?.failedReason).to.include("[INVALID_ARGUMENT] invalid job: expected a");
+    await withQueue(async (queue) => {
+      const job = await queue.add("foreign", { command: "anything" });
+      expect(jsonEvents((await work("--until-empty").finished).stdout).at(-1)).to.include({ done: 3, failed: 1 });
+      expect((await Job.fromId(queue, job.id!))?.failedReason).to.include("[INVALID_ARGUMENT] invalid job: expected a");
+    });
     expect((await study.finished).code).to.equal(0);
-    await queue.close();
-    connection.disconnect();
   });
 
-  it("ends a worker that does not see the directory", async () => {
+  it("ends a worker that does not see the directory, and leaves the cell to those that do", async () => {
     const words = await queueing("unseen", settings(64, { seeds: [0] }));
     const study = begin(words);
     await study.until(/"study-progress"/);
-    await rm(join(directory.path, "unseen"), { recursive: true });
-    const { code, stderr } = await work("--until-empty").finished;
+    study.child.kill("SIGINT");
+    await study.finished;
+    const [path, away] = [join(directory.path, "unseen"), join(directory.path, "away")];
+    await rename(path, away);
+    const { code, stdout, stderr } = await work("--until-empty").finished;
     expect(code).to.equal(1);
     expect(stderr).to.include("RUN_DIRECTORY").and.include("no study at").and.include("as this machine sees it");
+    const [returned, ...others] = jsonEvents(stdout).filter(({ type }) => /^work-(?:returned|failed)$/.test(type));
+    expect(returned).to.include({ type: "work-returned", index: 0, reason: "unreadable" });
+    expect(others).to.deep.equal([]);
+    await rename(away, path);
+    expect(jsonEvents((await work("--until-empty").finished).stdout).at(-1)).to.include({ done: 3, failed: 0 });
+    await succeed([...words, "--json"]);
+  });
+
+  it("ends a worker without the data, and fails the cells whose data no worker has", async function () {
+    this.timeout(120_000);
+    const root = join(directory.path, "data");
+    await mkdir(root);
+    for (const name of ["train.bin", "test.bin"]) await writeFile(join(root, name), cifarRecords(100));
+    const words = await queueing("dataless", settings(64, { seeds: [0], data: { kind: "cifar100", root } }));
+    const study = begin(words);
+    await study.until(/"study-progress"/);
+    await rename(root, `${root}-away`);
+    const ended = await work("--until-empty").finished;
+    expect(ended.code).to.equal(1);
+    expect(ended.stderr).to.include("FILE_NOT_FOUND");
+    const events = jsonEvents(ended.stdout);
+    expect(ofType(events, "work-returned")).to.have.lengthOf(1);
+    expect(ofType(events, "work-returned")[0]).to.include({ index: 0, reason: "unreadable" });
+    expect(ofType(events, "work-failed")).to.deep.equal([]);
+    expect(await readdir(join(directory.path, "dataless"))).to.deep.equal(["study.json"]);
+    // As if ten workers had tried each.
+    await changeJobs({ unreadable: 10 });
+    const last = jsonEvents((await work("--until-empty").finished).stdout);
+    expect(ofType(last, "work-failed").map(({ index, code }) => [index, code]).sort()).to.deep.equal([[0,
+      "FILE_NOT_FOUND"], [1, "FILE_NOT_FOUND"], [2, "FILE_NOT_FOUND"]]);
+    expect(last.at(-1)).to.include({ type: "work-end", failed: 3 });
+    expect((await study.finished).code).to.equal(1);
+    await rename(`${root}-away`, root);
+    const again = begin(words);
+    await again.until(/"study-progress"/);
+    await work("--until-empty").finished;
+    expect((await again.finished).code).to.equal(0);
+  });
+
+  it("reports a teacher whose directory cannot be read at the start, and ends", async function () {
+    this.timeout(120_000);
+    const words = await queueing("damaged", settings(64, { seeds: [0] }));
+    const path = join(directory.path, "damaged");
+    await succeed(["study", "plan", path, "--config", `${path}.json`]);
+    await succeed(["study", "cell", path, "0"]);
+    for (const name of await readdir(join(path, "teacher")))
+      if (/^(?:last|previous)/.test(name)) await writeFile(join(path, "teacher", name), "damaged");
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const study = begin(words);
+      await study.until(/"study-progress"/);
+      const worker = await work("--until-empty").finished;
+      expect(worker.code, worker.stderr).to.equal(0);
+      const { code, stdout } = await study.finished;
+      expect(code).to.equal(1);
+      const events = jsonEvents(stdout);
+      expect(ofType(events, "cell-failed").map(({ cell, code: each }) => [cell, each])).to.deep.equal([["teacher",
+        "FILE_CORRUPT"], ["distilled-seed0", "TEACHER_FAILED"]]);
+      expect(events.at(-1)).to.include({ type: "error", code: "FILE_CORRUPT" });
+    }
+    // The remedy of the message.
+    await rm(join(path, "teacher"), { recursive: true });
+    const study = begin(words);
+    await study.until(/"study-progress"/);
+    await work("--until-empty").finished;
+    expect((await study.finished).code).to.equal(0);
+  });
+
+  it("takes over what a lost machine has locked only by force, and gives up after many tries", async function () {
+    this.timeout(120_000);
+    const words = await queueing("locked", settings(64, { seeds: [0] }));
+    const path = join(directory.path, "locked");
+    await succeed(["study", "plan", path, "--config", `${path}.json`]);
+    await mkdir(join(path, "teacher"));
+    await writeFile(join(path, "teacher", "run.lock"),
+      JSON.stringify({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "x",
+        since: "2020-01-01T00:00:00.000Z" }));
+    const study = begin(words);
+    await study.until(/"study-progress"/);
+    const waiting = start(["work", redis.url, ...WORK]);
+    running.add(waiting);
+    await waiting.until(/^cell 0 of \S+ is locked, and tried again later: .*elsewhere\.invalid.*--force-unlock/m);
+    waiting.child.kill("SIGTERM");
+    await waiting.finished;
+    await changeJobs({ locked: 100 });
+    const tired = jsonEvents((await work("--until-empty").finished).stdout);
+    expect(ofType(tired, "work-failed").map(({ index, code }) => [index, code])).to.deep.equal([[0, "RUN_LOCKED"], [2,
+      "TEACHER_FAILED"]]);
+    expect(ofType(tired, "work-failed")[0]?.["message"]).to.include("elsewhere.invalid").and.include("at 100 tries")
+      .and.include("`reviewkd work --force-unlock`");
+    expect((await study.finished).code).to.equal(1);
+    const again = begin(words);
+    await again.until(/"study-progress"/);
+    await work("--until-empty", "--force-unlock").finished;
+    expect((await again.finished).code).to.equal(0);
+    expect(await fail([...words, "--force-unlock"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
+      "pass it to `reviewkd work`",
+    );
+  });
+
+  it("does not show a password when it says how to continue", async () => {
+    const words = await queueing("secret", settings(64, { seeds: [0] }));
+    const url = `redis://default:p@ss@127.0.0.1:${redis.port}`;
+    const study = begin([...words.slice(0, -1), url]);
+    await study.until(/"study-progress"/);
+    study.child.kill("SIGINT");
+    const watched = await study.finished;
+    expect(watched.code, watched.stderr).to.equal(130);
+    expect(watched.stderr).to.include(`--queue redis://USER:PASSWORD@127.0.0.1:${redis.port}`);
+    const worker = await begin(["work", url, "--until-empty"]).finished;
+    expect(jsonEvents(worker.stdout)[0]).to.include({ queue: `redis://…@127.0.0.1:${redis.port}` });
+    for (const { stdout, stderr } of [watched, worker]) expect(stdout + stderr).to.not.include("ss@");
   });
 
   it("names an address that is none, and a Redis that does not answer", async () => {

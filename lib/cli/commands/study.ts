@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { nearestName, queueStudy, ReviewKdError, runStudy, schemas, type ErrorCode, type StudyKind,
   type StudyResult } from "../../index.js";
+import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
 import type { Output } from "../display/output.js";
 import { commandLine } from "../program-name.js";
@@ -49,8 +50,12 @@ function addKind(parent: Command, kind: StudyKind): void {
 }
 
 async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promise<void> {
-  const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
   const { queue } = flags;
+  if (queue !== undefined && flags.forceUnlock === true) {
+    throw usageError("a study without --queue", "--force-unlock", "--queue",
+      "Its workers train the cells: pass it to `reviewkd work`.");
+  }
+  const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
   using interrupt = listenForInterrupt(() => {
     output.notice(queue === undefined ? "\nfinishing the step and saving… (again: stop at once)"
       : "\nno longer watching; the workers continue…");
@@ -68,10 +73,16 @@ async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promis
   } finally {
     reporter.close();
     if (signal.aborted) {
-      const again = ["study", kind, "--study", directory, ...(queue === undefined ? [] : ["--queue", queue])];
+      const again = ["study", kind, "--study", directory,
+        ...(queue === undefined ? [] : ["--queue", withoutUser(queue)])];
       output.notice(`to resume: ${commandLine(again)}`);
     }
   }
+}
+
+/** The address of a queue as it may be shown: the user and the password, which may contain an "@", are left out. */
+function withoutUser(queue: string): string {
+  return queue.replace(/\/\/.*@/, "//USER:PASSWORD@");
 }
 
 /** @throws ReviewKdError with the code of the first failed cell. */

@@ -9,7 +9,8 @@ import { positiveCount, positiveNumber } from "../options/values.js";
 interface WorkFlags {
   readonly untilEmpty?: true;
   readonly lockSeconds?: number;
-  readonly maxLosses?: number;
+  readonly maxStalled?: number;
+  readonly forceUnlock?: true;
 }
 
 export function addWorkCommand(program: Command): void {
@@ -19,22 +20,25 @@ export function addWorkCommand(program: Command): void {
   command.option("--until-empty", "end when no cell is left, here and in other workers");
   addValue(command, "--lock-seconds <x>",
     "a worker that is silent for so long is lost: another one resumes its cell (default: 60)", positiveNumber);
-  addValue(command, "--max-losses <n>", "a cell whose workers are lost more often has failed (default: 20)",
-    positiveCount);
+  addValue(command, "--max-stalled <n>",
+    "a cell that stalls more often, each time because its worker is lost, has failed (default: 20)", positiveCount);
+  command.option("--force-unlock",
+    "take cells over from processes on other machines that ended without releasing them, as without a queue");
   command.addHelpText("after", `
 Requires the packages bullmq and ioredis, and the directories of the studies under the same path as where they
 were queued. Ctrl-C saves the cell and gives it back.`);
   addAction(command, (output, url: string, flags: WorkFlags) => work(output, url, flags));
 }
 
-async function work(output: Output, queue: string, { untilEmpty, lockSeconds, maxLosses }: WorkFlags): Promise<void> {
+async function work(output: Output, queue: string, flags: WorkFlags): Promise<void> {
   using interrupt = listenForInterrupt(() => {
     output.notice("\nfinishing the step, saving and giving the cell back… (again: stop at once)");
   });
   const { signal } = interrupt;
+  const { untilEmpty, lockSeconds, maxStalled, forceUnlock } = flags;
   const reporter = createWorkReporter(output);
   try {
-    for await (const event of workOnStudies({ queue, untilEmpty, lockSeconds, maxLosses, signal }))
+    for await (const event of workOnStudies({ queue, untilEmpty, lockSeconds, maxStalled, forceUnlock, signal }))
       reporter.handle(event);
   } finally {
     reporter.close();

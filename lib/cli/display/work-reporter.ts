@@ -5,7 +5,8 @@ import { createStudyReporter } from "./study-reporter.js";
 
 const RETURNED: Readonly<Record<Extract<WorkEvent, { type: "work-returned" }>["reason"], string>> = {
   teacher: "waits for its teacher",
-  locked: "is being trained by another process",
+  locked: "is locked, and tried again later",
+  unreadable: "cannot be read here and was given back",
   stopped: "was saved and given back",
   lost: "was given to another worker",
 };
@@ -43,10 +44,15 @@ function lineOf(event: Exclude<WorkEvent, { type: "work-cell" }>): string {
     case "work-idle":
       return "waiting for cells";
     case "work-returned":
-      return `cell ${event.index} of ${event.directory} ${RETURNED[event.reason]}`;
+      return `cell ${event.index} of ${event.directory} ${RETURNED[event.reason]}${reasonIn(event)}`;
     case "work-failed":
       return `cell ${event.index} of ${event.directory} failed [${event.code}]: ${event.message}`;
     case "work-end":
       return `the queue is empty: ${event.done} cells done, ${event.failed} failed`;
   }
+}
+
+/** Why a cell went back, where the user may have to help: the error that ends the worker is printed anyway. */
+function reasonIn({ reason, message }: Extract<WorkEvent, { type: "work-returned" }>): string {
+  return reason === "locked" && message !== null ? `: ${message}` : "";
 }

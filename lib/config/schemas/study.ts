@@ -265,11 +265,12 @@ export const WorkEvent = z.discriminatedUnion("type", [
   /** An event of the cell that is trained. */
   event("work-cell", { directory: z.string(), event: StudyEvent }),
   /**
-   * A cell went back into the queue: it waits for its `"teacher"`; another process has its directory (`"locked"`); this
-   * worker was `"stopped"`, or had not answered for so long that the queue has taken it for `"lost"`.
+   * A cell went back into the queue: it waits for its `"teacher"`; another process has its directory (`"locked"`); its
+   * study, data or teacher's weights are `"unreadable"` here; this worker was `"stopped"`, or had not answered for so
+   * long that the queue has taken it for `"lost"`. `message`: that of the error, if there was one.
    */
   event("work-returned", { directory: z.string(), index: Count,
-    reason: z.enum(["teacher", "locked", "stopped", "lost"]) }),
+    reason: z.enum(["teacher", "locked", "unreadable", "stopped", "lost"]), message: z.string().nullable() }),
   /** A cell could not be trained, and is not tried again until its study is queued again. */
   event("work-failed", { directory: z.string(), index: Count, code: z.string(), message: z.string() }),
   /** Numbers of cells that this worker has finished. */

@@ -1,13 +1,20 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { Count } from "../../config/schemas/common.js";
-import { ERROR_CODES, type ErrorCode, type ReviewKdError } from "../../errors.js";
+import { ERROR_CODES, isReviewKdError, ReviewKdError } from "../../errors.js";
 import type { Cell } from "../plan/cells.js";
 import type { Study } from "../study.js";
 import type { CellJob, QueueConnection } from "./connection.js";
 
-/** Where a cell is: a worker sees the directory under the same path. */
-export const JobData = z.strictObject({ directory: z.string(), index: Count });
+/** Where a cell is, which a worker sees under the same path, and why it went back into the queue. */
+export const JobData = z.strictObject({
+  directory: z.string(),
+  index: Count,
+  /** How often a worker could not read its study, data or teacher's weights. */
+  unreadable: Count.default(0),
+  /** How often another process had its directory. */
+  locked: Count.default(0),
+});
 export type JobData = z.infer<typeof JobData>;
 
 /** How far the run of a cell is, as its worker reports it about once a second. */
@@ -16,7 +23,7 @@ export const JobProgress = z.strictObject({ worker: z.string(), epoch: Count, ep
 export type JobProgress = z.infer<typeof JobProgress>;
 
 /** The id of a cell in the queue, by which it is never there twice. */
-export function jobId({ directory, index }: JobData): string {
+export function jobId({ directory, index }: Pick<JobData, "directory" | "index">): string {
   return `${studyId(directory)}-${index}`;
 }
 
@@ -68,7 +75,13 @@ export function failureText({ code, message }: ReviewKdError): string {
 }
 
 /** The error of a failed job. */
-export function failureOf({ failedReason }: CellJob): { code: ErrorCode; message: string } {
+export function failureOf({ failedReason }: CellJob): ReviewKdError {
   const [, code, message] = /^\[(\w+)\] (.*)$/s.exec(failedReason) ?? [];
-  return { code: ERROR_CODES.find((each) => each === code) ?? "INTERNAL", message: message ?? failedReason };
+  return new ReviewKdError(ERROR_CODES.find((each) => each === code) ?? "INTERNAL", message ?? failedReason);
+}
+
+/** An answer of the queue that refuses a claim on a job: it is another process's. */
+export function unlessUnreachable(error: unknown): "lost" {
+  if (isReviewKdError(error)) throw error;
+  return "lost";
 }

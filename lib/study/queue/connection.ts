@@ -52,12 +52,12 @@ export class QueueConnection implements AsyncDisposable {
   }
 
   /** A worker that takes jobs one by one, and that returns the jobs of lost workers into the queue. */
-  async worker({ lockMs, maxLosses }: { readonly lockMs: number; readonly maxLosses: number }): Promise<
+  async worker({ lockMs, maxStalled }: { readonly lockMs: number; readonly maxStalled: number }): Promise<
     CellWorker
   > {
     const worker = new this.bullmq.Worker<unknown, unknown>(QUEUE, null, { connection: this.redis, prefix: PREFIX,
-      autorun: false, name: workerName(), lockDuration: lockMs, stalledInterval: lockMs / 2, maxStalledCount: maxLosses,
-      skipLockRenewal: true });
+      autorun: false, name: workerName(), lockDuration: lockMs, stalledInterval: lockMs / 2,
+      maxStalledCount: maxStalled, skipLockRenewal: true });
     worker.on("error", ignore);
     await this.call(worker.startStalledCheckTimer());
     return worker;
@@ -136,7 +136,7 @@ function unreachable(url: string, cause: unknown): ReviewKdError {
     `cannot reach the queue at ${withoutPassword(url)}: ${asSentence(reason)} Check the address and that Redis runs there; then run the same command again, which continues.`, { cause });
 }
 
-/** A URL for messages. */
+/** A URL for messages. A password may contain an "@" as well. */
 export function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//…@");
+  return url.replace(/\/\/.*@/, "//…@");
 }

@@ -14,7 +14,7 @@ import { EtaEstimator } from "../eta-estimator.js";
 import { TEACHER, type Cell } from "../plan/cells.js";
 import { startEvent } from "../run-study.js";
 import { Study } from "../study.js";
-import { addCells, failureOf, hasFailed, JobProgress, jobsOf } from "./cell-jobs.js";
+import { addCells, failureOf, hasFailed, JobProgress, jobsOf, unlessUnreachable } from "./cell-jobs.js";
 import { QueueConnection, type CellJob } from "./connection.js";
 import { QueueUrl } from "./queue-url.js";
 
@@ -28,7 +28,7 @@ export interface QueueStudyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const Options = z.looseObject({ directory: FilePath, queue: QueueUrl });
+const Options = z.strictObject({ directory: FilePath, queue: QueueUrl });
 
 /** Between looks at the queue. */
 const LOOK_MS = 500;
@@ -39,7 +39,8 @@ const PATIENCE_MS = 60_000;
 /**
  * Puts the cells of a study that are not done into a queue (BullMQ on Redis), reports how {@link workOnStudies} trains
  * them in other processes, and collects the results at the end. Called again for the same study, it watches again and
- * adds no cell twice; cells that have failed are tried again. Requires the packages `bullmq` and `ioredis`.
+ * adds no cell twice; cells that have failed are tried again, except those whose directory cannot be read: they are
+ * reported. Requires the packages `bullmq` and `ioredis`.
  *
  * @returns the results, including cells that failed.
  * @throws `DEPENDENCY_MISSING`; `QUEUE_UNREACHABLE`; `ABORTED` after `signal` was aborted; and what {@link planStudy}
@@ -56,15 +57,16 @@ const PATIENCE_MS = 60_000;
 export async function* queueStudy(input: StudyConfigInput | Settings,
   options: QueueStudyOptions): AsyncGenerator<StudyEvent, StudyResult, void> {
   assertObject(options, "study options");
-  const { directory, queue } = parse(Options, options, "study options");
-  throwIfAborted(options.signal, "the study");
+  const { signal, ...rest } = options;
+  const { directory, queue } = parse(Options, rest, "study options", "INVALID_ARGUMENT", ["signal"]);
+  throwIfAborted(signal, "the study");
   await using connection = await QueueConnection.open(queue, PATIENCE_MS);
   // The workers have other working directories.
   using study = await Study.plan(input, resolve(directory));
   const states = await statesOf(study);
   yield startEvent(study, states);
   const watch = new Watch(study, connection, states, await study.trainSamples());
-  yield* watch.untilDone(options.signal);
+  yield* watch.untilDone(signal);
   return yield* collect(study, states);
 }
 
@@ -83,6 +85,7 @@ class Watch {
   }
 
   async *untilDone(signal: AbortSignal | undefined): AsyncGenerator<StudyEvent, void, void> {
+    for (const cell of this.study.cells) yield* this.#unreadable(cell);
     await this.#addAgain();
     for (;;) {
       const jobs = await jobsOf(this.connection, this.study.directory.path);
@@ -112,10 +115,19 @@ class Watch {
     }
   }
 
+  /** A cell that was failed before any worker had it: its directory must be removed first. */
+  *#unreadable(cell: Cell): Generator<StudyEvent, void, void> {
+    const state = this.states.get(cell);
+    if (state?.is === "failed") yield this.#failure(cell, state.error);
+  }
+
   /** Cells that have failed are tried again by the same command, as in a study of one process. */
   async #addAgain(): Promise<void> {
     const jobs = await jobsOf(this.connection, this.study.directory.path);
-    for (const { job } of jobs.values()) if (hasFailed(job)) await this.connection.call(job.remove());
+    for (const { job } of jobs.values()) {
+      // Another process that watches the same study may have added it again, and a worker may have it.
+      if (hasFailed(job)) await this.connection.call(job.remove()).catch(unlessUnreachable);
+    }
     await addCells(this.connection, this.study, this.study.cells.filter((cell) => !this.#isOver(cell)));
   }
 
@@ -131,9 +143,8 @@ class Watch {
     const { label, seed } = cell;
     const result = cellResult(cell, state);
     yield* this.#start(cell);
-    if (result.error !== null) {
-      yield { type: "cell-failed", ...this.#place(cell), label, seed, code: result.error.code,
-        message: result.error.message };
+    if (state.is === "failed") {
+      yield this.#failure(cell, state.error);
       return;
     }
     const taskInfo = cell.id === TEACHER ? networkInfo(this.study.config.teacher.name, "teacher").task
@@ -142,9 +153,13 @@ class Watch {
   }
 
   #failed(cell: Cell, job: CellJob): StudyEvent {
-    const { code, message } = failureOf(job);
-    this.states.set(cell, { is: "failed", error: new ReviewKdError(code, message) });
+    const error = failureOf(job);
+    this.states.set(cell, { is: "failed", error });
     this.#finish(cell);
+    return this.#failure(cell, error);
+  }
+
+  #failure(cell: Cell, { code, message }: ReviewKdError): StudyEvent {
     return { type: "cell-failed", ...this.#place(cell), label: cell.label, seed: cell.seed, code, message };
   }
 

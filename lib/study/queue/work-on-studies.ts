@@ -6,19 +6,14 @@ import { PositiveCount, PositiveNumber } from "../../config/schemas/common.js";
 import type { FitEvent } from "../../config/schemas/fit-event.js";
 import type { WorkEvent } from "../../config/schemas/study.js";
 import { assertObject, parse } from "../../config/validation.js";
-import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
+import { asSentence, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
 import { trainCell } from "../run-study-cell.js";
 import { Study } from "../study.js";
-import { failureText, hasFailed, JobData, jobId, type JobProgress } from "./cell-jobs.js";
+import { failureOf, failureText, hasFailed, JobData, jobId, unlessUnreachable, type JobProgress } from "./cell-jobs.js";
 import { closeWorker, QueueConnection, withoutPassword, workerName, type CellJob,
   type CellWorker } from "./connection.js";
+import { JobLock, type LockOptions } from "./job-lock.js";
 import { QueueUrl } from "./queue-url.js";
-
-const Numbers = z.strictObject({
-  lockSeconds: PositiveNumber.min(1).default(60),
-  maxLosses: PositiveCount.default(20),
-  untilEmpty: z.boolean().default(false),
-});
 
 /** Options of {@link workOnStudies}. */
 export interface WorkOptions {
@@ -26,24 +21,41 @@ export interface WorkOptions {
   readonly queue: string;
   /** End when the queue is empty, and no other worker has a cell that could come back. Default false. */
   readonly untilEmpty?: boolean | undefined;
-  /** A worker that is silent for so long is lost: another one resumes its cell. Default 60. */
+  /** A worker that is silent for so long is lost, its cell stalled: another one resumes it. Default 60. */
   readonly lockSeconds?: number | undefined;
-  /** A cell whose workers are lost more often has failed: it may be what ends them. Default 20. */
-  readonly maxLosses?: number | undefined;
+  /** A cell that stalls more often, since its workers are lost, has failed: it may be what ends them. Default 20. */
+  readonly maxStalled?: number | undefined;
+  /**
+   * Take cells over from processes on other machines that did not release them, as after a loss of the machine without
+   * a queue: they must have ended. Default false.
+   */
+  readonly forceUnlock?: boolean | undefined;
   /** Stops within one step, saves, gives the cell back and ends. */
   readonly signal?: AbortSignal | undefined;
 }
 
-const Options = z.looseObject({ queue: QueueUrl, ...Numbers.shape });
+const Options = z.strictObject({
+  queue: QueueUrl,
+  untilEmpty: z.boolean().default(false),
+  lockSeconds: PositiveNumber.min(1).default(60),
+  maxStalled: PositiveCount.default(20),
+  forceUnlock: z.boolean().default(false),
+});
 
 /** Between looks at an empty queue. */
 const IDLE_MS = 500;
 
 /**
- * Before a cell is tried again whose teacher is not done, or whose directory another process has: longer each time. The
- * worker that finishes a cell ends the wait of all.
+ * Before a cell is tried again whose teacher is not done, whose directory another process has, or whose files a worker
+ * cannot read: longer each time. The worker that finishes a cell ends the wait of all.
  */
 const RETRY_MS = { first: 3000, last: 60_000 } as const;
+
+/** Workers that could not read a cell's study, data or teacher before the cell is taken for what is wrong. */
+const MOST_UNREADABLE = 10;
+
+/** Tries of a cell whose directory another process has, for about an hour and a half if no other cell is finished. */
+const MOST_LOCKED = 100;
 
 /** Between reports of a cell's progress. */
 const REPORT_MS = 1000;
@@ -52,6 +64,9 @@ const REPORT_MS = 1000;
 const OF_MACHINE: ReadonlySet<ErrorCode> = new Set(["ADDON_NOT_FOUND", "ADDON_LOAD_FAILED", "DEPENDENCY_MISSING",
   "CUDA_UNAVAILABLE"]);
 
+/** Errors of data and weights that another machine may have, or have whole. */
+const OF_FILES: ReadonlySet<ErrorCode> = new Set(["FILE_NOT_FOUND", "FILE_ACCESS", "FILE_CORRUPT"]);
+
 /**
  * Trains cells from a queue that {@link queueStudy} fills, one at a time, until it is stopped. Any
  * number of processes, on any number of machines that share the studies' directories under the same path, can do so. A
@@ -59,11 +74,15 @@ const OF_MACHINE: ReadonlySet<ErrorCode> = new Set(["ADDON_NOT_FOUND", "ADDON_LO
  * same bits. A cell that fails by itself is not tried again until its study is queued again. Requires the packages
  * `bullmq` and `ioredis`.
  *
+ * A cell whose study, data or teacher's weights cannot be read here is given back for workers that can, and this one
+ * ends with the error; if ten could not, the cell has failed.
+ *
  * Workers train what the queue names: keep its Redis private.
  *
  * @throws `DEPENDENCY_MISSING`; `QUEUE_UNREACHABLE`: at the start, or for longer than `lockSeconds`, after the cell was
- * saved; `ABORTED` after `signal` was aborted, the cell saved and given back; and errors of this machine, such as
- * `ADDON_LOAD_FAILED`, or `RUN_DIRECTORY` if it sees none of the directories.
+ * saved; `ABORTED` after `signal` was aborted, the cell saved and given back; and errors of this machine, with the cell
+ * given back: such as `ADDON_LOAD_FAILED`; `FILE_NOT_FOUND`, `FILE_ACCESS` and `FILE_CORRUPT` of data and of a
+ * teacher's weights; `RUN_DIRECTORY` if it has seen no study yet.
  *
  * @example
  * ```ts
@@ -74,13 +93,13 @@ const OF_MACHINE: ReadonlySet<ErrorCode> = new Set(["ADDON_NOT_FOUND", "ADDON_LO
  */
 export async function* workOnStudies(options: WorkOptions): AsyncGenerator<WorkEvent, void, void> {
   assertObject(options, "worker options");
-  const { queue, untilEmpty, lockSeconds, maxLosses } = parse(Options, options, "worker options");
-  const { signal } = options;
+  const { signal, ...rest } = options;
+  const { queue, lockSeconds, ...how } = parse(Options, rest, "worker options", "INVALID_ARGUMENT", ["signal"]);
   throwIfAborted(signal, "the worker");
   const lockMs = lockSeconds * 1000;
   await using connection = await QueueConnection.open(queue, lockMs);
-  const worker = await connection.worker({ lockMs, maxLosses });
-  using loop = new WorkLoop(connection, worker, { lockMs, maxLosses, untilEmpty, signal });
+  const worker = await connection.worker({ lockMs, maxStalled: how.maxStalled });
+  using loop = new WorkLoop(connection, worker, { ...how, lockMs, signal });
   try {
     yield { type: "work-start", queue: withoutPassword(queue), worker: workerName() };
     yield* loop.run();
@@ -89,11 +108,10 @@ export async function* workOnStudies(options: WorkOptions): AsyncGenerator<WorkE
   }
 }
 
-interface LoopOptions {
-  readonly lockMs: number;
-  readonly maxLosses: number;
+interface LoopOptions extends LockOptions {
+  readonly maxStalled: number;
+  readonly forceUnlock: boolean;
   readonly untilEmpty: boolean;
-  readonly signal: AbortSignal | undefined;
 }
 
 class WorkLoop implements Disposable {
@@ -147,7 +165,7 @@ class WorkLoop implements Disposable {
       return;
     }
     const { directory, index } = parsed.data;
-    if (job.stalledCounter > this.options.maxLosses) {
+    if (job.stalledCounter > this.options.maxStalled) {
       const error = new ReviewKdError("WORKER_EXITED",
         `cell ${index} of ${directory} has lost its worker ${job.stalledCounter} times: it may be what ends them. Check the memory that it needs, and queue the study again to try once more.`);
       await this.#fail(job, error);
@@ -155,20 +173,25 @@ class WorkLoop implements Disposable {
       return;
     }
     let isSettled = false;
+    let study: Study | undefined;
     try {
-      yield* this.#train(job, parsed.data, lock);
+      study = await this.#open(parsed.data);
+      yield* this.#train(job, study, index, lock);
       isSettled = true;
       yield* this.#complete(job, parsed.data);
     } catch (thrown) {
       isSettled = true;
       const error = isReviewKdError(thrown) ? thrown
         : new ReviewKdError("INTERNAL", messageOf(thrown), { cause: thrown });
-      const reason = await this.#afterFailure(job, parsed.data, lock, error).catch(unlessUnreachable);
-      yield reason === undefined
-        ? { type: "work-failed", directory, index, code: error.code, message: error.message }
-        : { type: "work-returned", directory, index, reason };
-      if (OF_MACHINE.has(error.code) || error.code === "QUEUE_UNREACHABLE" ||
-        (error.code === "RUN_DIRECTORY" && !this.#hasSeenStudy)) throw error;
+      const hasOpened = study !== undefined;
+      const { reason, failure } = await this.#afterFailure(job, parsed.data, lock, { error, hasOpened })
+        .catch((refusal: unknown): Outcome => ({ reason: unlessUnreachable(refusal) }));
+      yield failure === undefined
+        ? { type: "work-returned", directory, index, reason, message: error.message }
+        : { type: "work-failed", directory, index, code: failure.code, message: failure.message };
+      // A worker that has seen a study sees the directories: this one is gone.
+      const isUnreadable = reason === "unreadable" && !(error.code === "RUN_DIRECTORY" && this.#hasSeenStudy);
+      if (OF_MACHINE.has(error.code) || error.code === "QUEUE_UNREACHABLE" || isUnreadable) throw error;
     } finally {
       // The caller has left the loop.
       if (!isSettled) await this.#giveBack(job);
@@ -180,7 +203,7 @@ class WorkLoop implements Disposable {
       .then(() => undefined, unlessUnreachable);
     if (reason !== undefined) {
       // The cell is done all the same; the worker that has the job now sees it.
-      yield { type: "work-returned", directory, index, reason };
+      yield { type: "work-returned", directory, index, reason, message: null };
       return;
     }
     this.#counts.done++;
@@ -188,28 +211,69 @@ class WorkLoop implements Disposable {
     await this.connection.call(this.connection.queue.promoteJobs());
   }
 
-  /** Gives the job of a cell that is not done back, or fails it. Returns why it was given back. */
-  async #afterFailure(job: CellJob, { directory }: JobData, lock: JobLock,
-    error: ReviewKdError): Promise<Returned | undefined> {
+  /** Gives the job of a cell that is not done back, or fails it. `hasOpened`: its study and data could be read. */
+  async #afterFailure(job: CellJob, data: JobData, lock: JobLock,
+    { error, hasOpened }: { readonly error: ReviewKdError; readonly hasOpened: boolean }): Promise<Outcome> {
     const { code } = error;
     // Another worker may have it already.
-    if (lock.isLost || code === "QUEUE_UNREACHABLE") return "lost";
+    if (lock.isLost || code === "QUEUE_UNREACHABLE") return { reason: "lost" };
     if (code === "ABORTED" || OF_MACHINE.has(code)) {
       await this.#giveBack(job);
-      return "stopped";
+      return { reason: "stopped" };
     }
-    if (code === "RUN_LOCKED" || (code === "TEACHER_UNFINISHED" && !(await this.#hasTeacherFailed(directory)))) {
-      const delay = Math.min(RETRY_MS.last, RETRY_MS.first * Math.max(1, job.attemptsStarted));
-      await this.connection.call(job.moveToDelayed(Date.now() + delay, this.#token));
-      return code === "RUN_LOCKED" ? "locked" : "teacher";
-    }
-    await this.#fail(job, error);
-    return undefined;
+    if (!hasOpened) return this.#returnUnreadable(job, data, error);
+    if (code === "RUN_LOCKED") return this.#returnLocked(job, data, error);
+    if (code === "TEACHER_UNFINISHED" || code === "TEACHER_FAILED") return this.#returnStudent(job, data, error);
+    return this.#fail(job, error);
   }
 
-  async #fail(job: CellJob, error: ReviewKdError): Promise<void> {
+  /** For a worker that can read the study and its data, which this one cannot. */
+  async #returnUnreadable(job: CellJob, data: JobData, error: ReviewKdError): Promise<Outcome> {
+    const unreadable = data.unreadable + 1;
+    if (unreadable > MOST_UNREADABLE) return this.#fail(job, error);
+    await this.#delay(job, unreadable, { ...data, unreadable });
+    return { reason: "unreadable" };
+  }
+
+  async #returnLocked(job: CellJob, data: JobData, error: ReviewKdError): Promise<Outcome> {
+    const locked = data.locked + 1;
+    if (locked <= MOST_LOCKED) {
+      await this.#delay(job, locked, { ...data, locked });
+      return { reason: "locked" };
+    }
+    return this.#fail(job,
+      new ReviewKdError("RUN_LOCKED",
+        `${asSentence(error.message)} It was so at ${MOST_LOCKED} tries. Queue the study again once that process has ended; workers with \`forceUnlock\` (on the command line \`reviewkd work --force-unlock\`) take its cells over.`));
+  }
+
+  /** A failed teacher is not trained again by itself, so that its students would wait for ever. */
+  async #returnStudent(job: CellJob, { directory, index }: JobData, error: ReviewKdError): Promise<Outcome> {
+    const teacher = await this.connection.call<CellJob | undefined>(
+      this.connection.queue.getJob(jobId({ directory, index: 0 })),
+    );
+    if (teacher !== undefined && hasFailed(teacher)) {
+      const { code, message } = failureOf(teacher);
+      return this.#fail(job,
+        new ReviewKdError("TEACHER_FAILED",
+          `cell ${index} of ${directory} learns from the teacher, cell 0, which has failed with ${code}: ${asSentence(message)} Queue the study again to try both once more.`));
+    }
+    // It has failed on disk, and is not in the queue to be tried again.
+    if (teacher === undefined && error.code === "TEACHER_FAILED") return this.#fail(job, error);
+    await this.#delay(job, job.attemptsStarted);
+    return { reason: "teacher" };
+  }
+
+  /** Puts a job back for later, with what is to be known of it then. */
+  async #delay(job: CellJob, tries: number, data?: JobData): Promise<void> {
+    const delay = Math.min(RETRY_MS.last, RETRY_MS.first * Math.max(1, tries));
+    if (data !== undefined) await this.connection.call(job.updateData(data));
+    await this.connection.call(job.moveToDelayed(Date.now() + delay, this.#token));
+  }
+
+  async #fail(job: CellJob, failure: ReviewKdError): Promise<Outcome> {
     this.#counts.failed++;
-    await this.connection.call(job.moveToFailed(new Error(failureText(error)), this.#token, false));
+    await this.connection.call(job.moveToFailed(new Error(failureText(failure)), this.#token, false));
+    return { failure };
   }
 
   async #giveBack(job: CellJob): Promise<void> {
@@ -217,19 +281,11 @@ class WorkLoop implements Disposable {
     await this.connection.call(job.moveToWait(this.#token)).catch(() => undefined);
   }
 
-  /** A failed teacher is not trained again by itself, so that its students would wait for ever. */
-  async #hasTeacherFailed(directory: string): Promise<boolean> {
-    const job = await this.connection.call<CellJob | undefined>(
-      this.connection.queue.getJob(jobId({ directory, index: 0 })),
-    );
-    return job !== undefined && hasFailed(job);
-  }
-
-  async *#train(job: CellJob, { directory, index }: JobData, lock: JobLock): AsyncGenerator<WorkEvent, void, void> {
-    const study = await this.#open(directory);
+  async *#train(job: CellJob, study: Study, index: number, lock: JobLock): AsyncGenerator<WorkEvent, void, void> {
     const { signal } = lock;
+    const directory = study.directory.path;
     // The queue knows that the worker before is lost, also on another machine.
-    const forceUnlock = job.stalledCounter > 0;
+    const forceUnlock = this.options.forceUnlock || job.stalledCounter > 0;
     let reportedAt = -Infinity;
     for await (const event of trainCell(study, index, { signal, forceUnlock })) {
       yield { type: "work-cell", directory, event };
@@ -242,73 +298,46 @@ class WorkLoop implements Disposable {
     }
   }
 
-  async #open(directory: string): Promise<Study> {
-    if (this.#study?.directory.path === directory && await this.#study.isCurrent()) return this.#study;
-    this.#study?.[Symbol.dispose]();
-    this.#study = undefined;
-    this.#study = await Study.open(directory);
-    this.#hasSeenStudy = true;
+  /**
+   * The study of a cell, its data and a teacher from a file, read before the cell is trained: what fails here may be
+   * whole on other machines.
+   */
+  async #open({ directory, index }: JobData): Promise<Study> {
+    if (this.#study?.directory.path !== directory || !(await this.#study.isCurrent())) {
+      this.#close();
+      this.#study = await Study.open(directory);
+      this.#hasSeenStudy = true;
+    }
+    const cell = this.#study.cells[index];
+    try {
+      if (cell !== undefined) await this.#study.load(cell);
+    } catch (error) {
+      // Any other error is the cell's: its training has it as well.
+      if (!isReviewKdError(error) || !(OF_FILES.has(error.code) || OF_MACHINE.has(error.code))) return this.#study;
+      this.#close();
+      throw error;
+    }
     return this.#study;
   }
 
-  [Symbol.dispose](): void {
+  #close(): void {
     this.#study?.[Symbol.dispose]();
+    this.#study = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#close();
   }
 }
 
 type Returned = Extract<WorkEvent, { type: "work-returned" }>["reason"];
 
-/** An answer of the queue to this worker that refuses its claim: the job is another one's. */
-function unlessUnreachable(error: unknown): "lost" {
-  if (isReviewKdError(error)) throw error;
-  return "lost";
-}
+/** The end of a try that did not finish a cell: it was given back, for this reason, or has failed. */
+type Outcome = { readonly reason: Returned; readonly failure?: undefined } | { readonly reason?: undefined;
+  readonly failure: ReviewKdError };
 
 function progressOf(run: FitEvent): JobProgress | undefined {
   if (run.type !== "progress") return undefined;
   const { epoch, epochs, step, steps, trainingStep, trainingSteps, etaSeconds } = run;
   return { worker: workerName(), epoch, epochs, step, steps, share: trainingStep / trainingSteps, etaSeconds };
-}
-
-/** This worker's claim on a job, renewed until it is disposed; its signal is aborted when the claim is lost. */
-class JobLock implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly #stop = (): void => {
-    this.#controller.abort();
-  };
-  #renewedAt = performance.now();
-  #isLost = false;
-
-  constructor(job: CellJob, token: string, private readonly options: LoopOptions) {
-    const { lockMs, signal } = options;
-    if (signal?.aborted === true) this.#stop();
-    signal?.addEventListener("abort", this.#stop);
-    this.#timer = setInterval(() => {
-      job.extendLock(token, lockMs).then((renewed) => {
-        if (renewed === 0) this.#lose();
-        else this.#renewedAt = performance.now();
-      }, () => undefined);
-      if (performance.now() - this.#renewedAt > lockMs) this.#lose();
-    }, lockMs / 4);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Whether another worker may have the job by now. */
-  get isLost(): boolean {
-    return this.#isLost;
-  }
-
-  #lose(): void {
-    this.#isLost = true;
-    this.#stop();
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    this.options.signal?.removeEventListener("abort", this.#stop);
-  }
 }

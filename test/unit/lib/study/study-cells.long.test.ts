@@ -1,15 +1,19 @@
 // planStudy, runStudyCell and collectStudy: the cells of a study one by one.
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { mkdirSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { StudyEvent, StudyPlan, StudyResult, type CellResult,
   type StudyConfigInput } from "../../../../lib/config/schemas/study.js";
 import { collectStudy } from "../../../../lib/study/collect-study.js";
 import { planStudy } from "../../../../lib/study/plan-study.js";
-import { runStudyCell } from "../../../../lib/study/run-study-cell.js";
+import { queueStudy, type QueueStudyOptions } from "../../../../lib/study/queue/queue-study.js";
+import { workOnStudies, type WorkOptions } from "../../../../lib/study/queue/work-on-studies.js";
+import { runStudyCell, trainCell } from "../../../../lib/study/run-study-cell.js";
 import { runStudy } from "../../../../lib/study/run-study.js";
+import { Study } from "../../../../lib/study/study.js";
 import type { CellOptions } from "../../../../lib/study/train-cell.js";
+import { cifarRecords } from "../../../support/cifar-records.js";
 import { failureOf, scratchDirectory, SMALL_DATA } from "../small-run.js";
 
 type SeedsInput = Extract<StudyConfigInput, { kind: "seeds" }>;
@@ -153,6 +157,85 @@ describe("the cells of a study one by one", () => {
       break;
     }
     expect(during?.cells[2]).to.include({ status: "waiting", error: null });
+  });
+
+  it("end with the reason if the teacher has failed, until it is tried again", async () => {
+    await plan({ seeds: [0], data: { kind: "cifar100", root: scratch("absent") } });
+    const absent = await failureOf(cell(scratch("study"), 0));
+    expect(absent).to.include({ code: "FILE_NOT_FOUND" });
+    const error = await failureOf(cell(scratch("study"), 2));
+    expect(error).to.include({ code: "TEACHER_FAILED" });
+    expect(error.message).to.include("invalid cell 2 of 3, distilled-seed0").and.include(
+      `received one that has failed with FILE_NOT_FOUND: ${absent.message}`,
+    ).and.include("Train cell 0 again first.");
+    await mkdir(scratch("absent"));
+    await writeFile(scratch("absent", "train.bin"), cifarRecords(100));
+    await writeFile(scratch("absent", "test.bin"), cifarRecords(100));
+    await cell(scratch("study"), 0);
+    expect((await cell(scratch("study"), 2)).result).to.include({ status: "done" });
+  });
+
+  it("end with the reason if the teacher's directory cannot be read", async () => {
+    await plan({ seeds: [0] });
+    await cell(scratch("study"), 0);
+    await writeFile(scratch("study", "teacher", "last.safetensors"), "damaged");
+    await rm(scratch("study", "teacher", "previous.safetensors"), { force: true });
+    const error = await failureOf(cell(scratch("study"), 2));
+    expect(error).to.include({ code: "TEACHER_FAILED" });
+    expect(error.message).to.include("has failed with FILE_CORRUPT").and.include(
+      `Remove ${scratch("study", "teacher")} to train this cell again.`,
+    );
+    expect((await plan({ seeds: [0] })).cells.map(({ state }) => state)).to.deep.equal(["failed", "new", "new"]);
+  });
+
+  for (const training of [STUDY.training, { ...STUDY.training, epochs: null, maxSteps: 3 }] as const) {
+    it(`record a failure before they have a directory, ${"maxSteps" in training ? "of the data that the plan needs" : "of the data"}`, async () => {
+      const root = scratch("data");
+      await mkdir(root);
+      for (const name of ["train.bin", "test.bin"]) await writeFile(join(root, name), cifarRecords(100));
+      const overrides = { seeds: [0], data: { kind: "cifar100", root }, training } satisfies Partial<SeedsInput>;
+      expect((await plan(overrides)).cells[1]).to.include({ state: "new" });
+      await rename(join(root, "train.bin"), join(root, "away"));
+      const error = await failureOf(cell(scratch("study"), 1));
+      expect(error).to.include({ code: "FILE_NOT_FOUND" });
+      expect(await readdir(scratch("study", "student-alone-seed0"))).to.deep.equal(["failure.json"]);
+      await rename(join(root, "away"), join(root, "train.bin"));
+      expect((await collected(scratch("study"))).cells[1]).to.deep.include({ status: "failed",
+        error: { code: "FILE_NOT_FOUND", message: error.message } });
+      expect((await plan(overrides)).cells.map(({ state }) => state)).to.deep.equal(["new", "failed", "new"]);
+      const { events, result } = await cell(scratch("study"), 1);
+      expect(events.find(({ type }) => type === "cell-start")).to.include({ resumed: false });
+      expect(result).to.include({ status: "done" });
+      expect(await readdir(scratch("study", "student-alone-seed0"))).to.not.include("failure.json");
+    });
+  }
+
+  it("record no failure where the study was removed", async () => {
+    await plan({ seeds: [0], data: { kind: "cifar100", root: scratch("absent") } });
+    const study = await Study.open(scratch("study"));
+    await rm(scratch("study"), { recursive: true });
+    const training = trainCell(study, 1, {});
+    expect(await failureOf(training.next())).to.include({ code: "FILE_NOT_FOUND" });
+    expect(existsSync(scratch("study"))).to.equal(false);
+  });
+
+  it("refuse options that they do not have", async () => {
+    const directory = scratch("study");
+    const queue = "redis://127.0.0.1:1";
+    const misspelled = { forceUnlocked: true } as CellOptions;
+    for (const [work, name] of [
+      [runStudyCell(directory, 0, misspelled).next(), "forceUnlocked"],
+      [runStudyCell(directory, 0, { forceUnlock: "yes" } as unknown as CellOptions).next(), "forceUnlock"],
+      [runStudy(STUDY, { directory, ...misspelled }).next(), "forceUnlocked"],
+      [planStudy(STUDY, { directory, ...misspelled }), "forceUnlocked"],
+      [queueStudy(STUDY, { directory, queue, sginal: undefined } as QueueStudyOptions).next(), "sginal"],
+      [workOnStudies({ queue, untilempty: true } as WorkOptions).next(), "untilempty"],
+    ] as const) {
+      const error = await failureOf(work);
+      expect(error).to.include({ code: "INVALID_ARGUMENT" });
+      expect(error.message).to.include(name);
+    }
+    expect(existsSync(directory)).to.equal(false);
   });
 
   it("record a failure before their training begins", async () => {
