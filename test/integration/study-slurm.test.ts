@@ -20,6 +20,8 @@ const SETTINGS = ["--teacher", "resnet8", "--student", "resnet8", "--method", "k
 const OFTEN = ["--checkpoint-minutes", "0.005"];
 const CELLS = ["teacher", "student-alone-seed0", "distilled-seed0", "student-alone-seed1", "distilled-seed1"];
 const KILLS = 10;
+/** Variables of the jobs. */
+const PROGRAM = { OMP_NUM_THREADS: "1", REVIEWKD: `${process.execPath} ${join(root, "dist", "cli", "main.js")}` };
 
 /** The process that trains the cell of an array's task. */
 async function trainerOf(directory: string, task: string): Promise<number | undefined> {
@@ -43,7 +45,7 @@ const missing = await hasSlurm() ? "" : " (skipped: needs root, slurmctld and sl
     slurm = await Slurm.start();
   });
   after(async function () {
-    this.timeout(180_000);
+    this.timeout(60_000);
     await slurm.stop();
   });
 
@@ -53,8 +55,7 @@ const missing = await hasSlurm() ? "" : " (skipped: needs root, slurmctld and sl
       "seeds", ...SETTINGS, ...OFTEN, ...words], {
       cwd: directory.path,
       encoding: "utf8",
-      env: slurm.environment({ OMP_NUM_THREADS: "1",
-        REVIEWKD: `${process.execPath} ${join(root, "dist", "cli", "main.js")}` }),
+      env: slurm.environment(PROGRAM),
     });
     expect(status, `${stdout}\n${stderr}`).to.equal(0);
     expect(stdout).to.include("train cell 0 first").and.match(/Submitted batch job \d+\n$/);
@@ -108,6 +109,21 @@ const missing = await hasSlurm() ? "" : " (skipped: needs root, slurmctld and sl
       );
       expect(killed!.equals(alone!), cell).to.equal(true);
     }
+  });
+
+  it("ends the task of a student whose teacher fails, instead of queueing it again and again", async function () {
+    this.timeout(120_000);
+    const study = join(directory.path, "diverging");
+    await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS, "--seeds", "0", "--teacher-learning-rate",
+      "1e30"]);
+    const { stdout } = await slurm.run("sbatch", ["--parsable", "--array=0,2",
+      join(root, "examples", "cluster", "study-array.sbatch"), study], { cwd: directory.path, variables: PROGRAM });
+    const array = stdout.trim();
+    while ((await slurm.jobs()).length > 0) await delay(500);
+    for (const index of [0, 2])
+      expect(await slurm.job(`${array}_${index}`)).to.include({ state: "FAILED", exitCode: "1:0" });
+    expect(await readFile(join(directory.path, `study-${array}_2.log`), "utf8")).to.include("error [TEACHER_FAILED]")
+      .and.include("NON_FINITE_LOSS");
   });
 
   it("saves before the time limit of a task and queues it again, but not one that is cancelled", async function () {
