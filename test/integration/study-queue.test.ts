@@ -255,7 +255,8 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
 
   it("ends with what to do, after saving, if Redis stays away", async function () {
     this.timeout(120_000);
-    const study = begin(await queueing("gone", settings(3000, { seeds: [0] })));
+    // Longer than the worker waits for Redis, also on a fast machine.
+    const study = begin(await queueing("gone", settings(30_000, { seeds: [0] })));
     await study.until(/"study-progress"/);
     const worker = begin(["work", redis.url, "--lock-seconds", "2"]);
     await worker.until(/"progress"/);
