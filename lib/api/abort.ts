@@ -1,5 +1,5 @@
 import { ReviewKdError } from "../errors.js";
-import { valueText } from "../config/validation.js";
+import { assertFunction, valueText } from "../config/validation.js";
 import { addon, type NativeStopFlag } from "../native.js";
 
 /** @throws ReviewKdError `ABORTED` if the signal is already aborted; `INVALID_ARGUMENT` if it is no signal. */
@@ -22,8 +22,7 @@ function assertSignal(signal: unknown): void {
 
 /** @throws ReviewKdError `INVALID_ARGUMENT` for what cannot be called back. */
 export function assertCallback(value: unknown, name: string): void {
-  if (value === undefined || typeof value === "function") return;
-  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${name}: expected a function, received ${valueText(value)}.`);
+  if (value !== undefined) assertFunction(value, name);
 }
 
 /**

@@ -12,7 +12,9 @@ export const EXIT = {
   usage: 2,
   /** A cell of a study waits for the teacher, cell 0: try again once that is done (EX_TEMPFAIL of sysexits.h). */
   waiting: 75,
-  /** Ctrl-C, SIGTERM, SIGUSR1 or a closed terminal stopped it. What can be resumed was saved, unless it came twice. */
+  /**
+   * Ctrl-C, SIGTERM, SIGUSR1 or a closed terminal stopped it. What can be resumed was saved, unless Ctrl-C came twice.
+   */
   interrupted: 130,
 } as const;
 

@@ -1,22 +1,14 @@
-import { endProcess, isHangUpIgnored, launchStopSeconds, listenForLauncherEnd } from "../index.js";
+import { endProcess, isHangUpIgnored, launchStopSeconds, listenForLauncherEnd, listenForStopSignals,
+  type StopSignal } from "../index.js";
 import { EXIT } from "./errors.js";
 
 /**
  * Ctrl-C, the request to end, a terminal or connection that is closed (on Windows, a closed window), and the warning
  * of a scheduler such as SLURM before the time is up, which Windows does not have.
  */
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const;
+const SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"];
 
-/**
- * Signals that can arrive several times, or before others, for one and the same reason. Of a closed terminal, shell,
- * kernel and parents can inform; a scheduler sends SIGTERM some time after its warning, while the program saves.
- */
-const WITHOUT_IMPATIENCE: ReadonlySet<NodeJS.Signals> = new Set(["SIGHUP", "SIGUSR1"]);
-
-/** npm forwards a Ctrl-C that its child has received: a second signal within this time is the same key press. */
-const NPM_ECHO_MS = 400;
-
-/** A signal that is aborted by the first Ctrl-C; the second ends the process immediately. */
+/** A signal that is aborted by the first request to stop; a second Ctrl-C ends the process immediately. */
 export interface Interrupt extends Disposable {
   readonly signal: AbortSignal;
 }
@@ -27,38 +19,28 @@ export interface Interrupt extends Disposable {
  */
 export function listenForInterrupt(onFirst: () => void): Interrupt {
   const controller = new AbortController();
-  // @env npm_lifecycle_event users: Set by npm, which passes Ctrl-C on: a second one counts only after a moment.
-  // Default: it ends the program immediately.
-  const underNpm = process.env["npm_lifecycle_event"] !== undefined;
-  let firstAt: number | undefined;
-
   const stop = (): void => {
     if (controller.signal.aborted) return;
     onFirst();
     controller.abort();
   };
-  const listener = (name: NodeJS.Signals): void => {
+  const signals = listenForStopSignals(interruptSignals(), (_, isImpatient) => {
+    if (isImpatient) endProcess(EXIT.interrupted);
     stop();
-    if (WITHOUT_IMPATIENCE.has(name)) return;
-    const now = performance.now();
-    if (firstAt === undefined) firstAt = now;
-    else if (!underNpm || now - firstAt > NPM_ECHO_MS) endProcess(EXIT.interrupted);
-  };
-
-  const signals = interruptSignals();
-  for (const name of signals) process.on(name, listener);
+  });
   const launcher = listenForLauncherEnd(stop);
   return {
     signal: controller.signal,
     [Symbol.dispose]() {
-      for (const name of signals) process.off(name, listener);
       launcher[Symbol.dispose]();
+      // A stopped program only has to end: by its exit code, whatever else arrives meanwhile.
+      if (!controller.signal.aborted) signals[Symbol.dispose]();
     },
   };
 }
 
 /** The signals that stop a command here. */
-export function interruptSignals(): (typeof SIGNALS)[number][] {
+export function interruptSignals(): StopSignal[] {
   return SIGNALS.filter((name) =>
     name === "SIGHUP" ? !isHangUpIgnored() : name !== "SIGUSR1" || process.platform !== "win32"
   );
@@ -77,4 +59,13 @@ export function endByDefault(): void {
   listenForLauncherEnd(() => {
     setTimeout(() => endProcess(EXIT.interrupted), launchStopSeconds() * 1000).unref();
   });
+}
+
+/**
+ * Ends this process with its exit code. When a program has nothing left to do, Node removes its listeners first and
+ * then frees memory for a while, in which another SIGTERM would end it without the exit code.
+ */
+export function endDespiteSignals(): void {
+  // Windows has no such signals, and may still be writing the output.
+  if (process.platform !== "win32") process.exit();
 }

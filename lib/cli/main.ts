@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { allowEndWithoutTerminal, isHangUpIgnored } from "../index.js";
 import { handleFailedOutput } from "./display/failed-output.js";
-import { endByDefault } from "./interrupt.js";
+import { EXIT } from "./errors.js";
+import { endByDefault, endDespiteSignals } from "./interrupt.js";
 import { runCli } from "./run-cli.js";
 
 handleFailedOutput(process);
@@ -11,3 +12,4 @@ endByDefault();
 if (isHangUpIgnored()) process.on("SIGHUP", () => undefined);
 
 process.exitCode = await runCli(process.argv.slice(2));
+if (process.exitCode === EXIT.interrupted) endDespiteSignals();

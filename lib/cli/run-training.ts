@@ -15,7 +15,7 @@ import { withProcessBatches, type TrainingFlags } from "./options/training-flags
 export async function runTraining(output: Output, task: Task, flags: TrainingFlags, given: Settings): Promise<void> {
   let shown = output;
   using interrupt = listenForInterrupt(() => {
-    shown.notice("\nfinishing the step and saving… (press again to stop immediately)");
+    shown.notice("\nfinishing the step and saving… (a second Ctrl-C stops immediately)");
   });
   await withProcesses({ timeoutSeconds: flags.processTimeout, signal: interrupt.signal }, async (group) => {
     shown = outputOf(group, output);

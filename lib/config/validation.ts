@@ -68,6 +68,12 @@ export function assertObject(value: unknown, what: string): asserts value is obj
   throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected an object, received ${valueText(value)}.`);
 }
 
+/** @throws `INVALID_ARGUMENT` for a value that cannot be called. */
+export function assertFunction(value: unknown, what: string): void {
+  if (typeof value === "function") return;
+  throw new ReviewKdError("INVALID_ARGUMENT", `invalid ${what}: expected a function, received ${valueText(value)}.`);
+}
+
 /** `what` without its article. */
 function nounOf(what: string): string {
   return what.replace(/^(?:the|an?) /, "");

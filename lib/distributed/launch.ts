@@ -3,21 +3,18 @@ import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, ThreadCount } from "../config/schemas/common.js";
 import { assertObject, parse } from "../config/validation.js";
 import { causedBy, ReviewKdError } from "../errors.js";
-import { forwardSignals } from "./forward-signals.js";
 import { freePort } from "./free-port.js";
 import { DEFAULT_STOP_SECONDS } from "./launched.js";
 import { LARGEST_PORT } from "./ports.js";
-import { LaunchedProcesses, type Failure, type ProgramOptions } from "./launched-processes.js";
+import { INTERRUPTED, LaunchedProcesses, type Failure, type ProgramOptions } from "./launched-processes.js";
 import { processors } from "./processors.js";
+import { listenForStopSignals, type StopSignal } from "./stop-signals.js";
 
 /** More processes than one machine has devices and cores for. */
 const MOST_PROCESSES = 1024;
 
 /** Longer than any training takes to save; timers have a bound, too. */
 const MOST_STOP_SECONDS = 86_400;
-
-/** The exit code of a program that a signal has stopped. */
-const INTERRUPTED = 130;
 
 const LaunchSettings = z.strictObject({
   /** Number of processes on this machine. */
@@ -52,7 +49,7 @@ export type LaunchEvent =
     readonly pids: readonly number[];
   }
   | {
-    /** One has ended with an error, the first to do so; the others are stopped. */
+    /** One has ended with an error, the first to do so, or with exit code 130; the others are stopped. */
     readonly type: "process-failed";
     readonly rank: number;
     readonly exitCode: number;
@@ -65,13 +62,10 @@ export type LaunchEvent =
     readonly stopSeconds: number;
   };
 
-/** Signals that ask a program to stop. */
-export type PassedSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGUSR1";
-
 /** Options of {@link launchProcesses}. */
 export type LaunchOptions = z.input<typeof LaunchSettings> & {
-  /** Signals that this process passes on, once for each key press. Default: none. */
-  readonly signals?: readonly PassedSignal[] | undefined;
+  /** Signals that this process passes on, each once; SIGINT once for each key press. Default: none. */
+  readonly signals?: readonly StopSignal[] | undefined;
   /** Stops all processes, as SIGTERM does. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: LaunchEvent) => void) | undefined;
@@ -88,8 +82,9 @@ export interface LaunchResult {
 /**
  * Starts this program several times, as processes that train together, and waits until all have ended. Their output
  * passes through. Once one fails, the others get SIGTERM, and SIGKILL after `stopSeconds`; then all are started again,
- * up to `maxRestarts` times. They stop as well when this process ends, even by SIGKILL: programs of this package do by
- * themselves, others by `listenForLauncherEnd`.
+ * up to `maxRestarts` times. After exit code 130, which says that a signal has stopped one, the others have half of this
+ * time to stop with it before they get SIGTERM, and none is started again. All stop as well when this process ends,
+ * even by SIGKILL: programs of this package do by themselves, others by `listenForLauncherEnd`.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`; `PROCESS_ENVIRONMENT`: this process was itself launched; `PORT_IN_USE`: no
  * port is free; `PROCESS_LOST`: a process cannot be started.
@@ -107,7 +102,7 @@ export async function launchProcesses(options: LaunchOptions): Promise<LaunchRes
   };
   abort?.addEventListener("abort", onAbort);
   if (abort?.aborted === true) onAbort();
-  const forwarding = forwardSignals(signals, (signal) => {
+  const forwarding = listenForStopSignals(signals, (signal) => {
     launcher.stop(signal);
   });
   try {

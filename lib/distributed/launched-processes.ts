@@ -23,6 +23,9 @@ export interface Failure {
   readonly error?: Error;
 }
 
+/** The exit code of a program that a signal has stopped. */
+export const INTERRUPTED = 130;
+
 /** Whether processes have groups of their own here, out of the reach of a terminal's Ctrl-C, which is passed on. */
 const HAS_GROUPS = process.platform !== "win32";
 
@@ -31,6 +34,7 @@ export class LaunchedProcesses {
   readonly #children: readonly ChildProcess[];
   readonly #living = new Set<ChildProcess>();
   readonly #failures: Failure[] = [];
+  #stopper: NodeJS.Timeout | undefined;
   #killer: NodeJS.Timeout | undefined;
   #areKilled = false;
   readonly #onFailure: (failure: Failure) => void;
@@ -41,6 +45,7 @@ export class LaunchedProcesses {
     this.#onFailure = onFailure;
     this.#children = program.environments.map((env) => start(program, env));
     this.finished = Promise.all(this.#children.map((child, index) => this.#ended(child, index))).then(() => {
+      clearTimeout(this.#stopper);
       clearTimeout(this.#killer);
       return this.#failures;
     });
@@ -57,7 +62,23 @@ export class LaunchedProcesses {
 
   /** Asks all processes to stop by a signal, and kills them if they do not end in time. */
   stop(signal: NodeJS.Signals): void {
+    clearTimeout(this.#stopper);
     for (const child of this.#living) send(child, signal);
+    this.#killAfterStopSeconds();
+  }
+
+  /**
+   * Leaves time to stop without a signal. Processes that train together stop with the one that has received a signal;
+   * while that one saves, another signal would end a program that has removed its listener.
+   */
+  #stopLater(): void {
+    this.#killAfterStopSeconds();
+    this.#stopper = setTimeout(() => {
+      this.stop("SIGTERM");
+    }, this.program.stopSeconds * 1000 / 2);
+  }
+
+  #killAfterStopSeconds(): void {
     this.#killer ??= setTimeout(() => {
       this.#areKilled = this.#living.size > 0;
       for (const child of this.#living) kill(child);
@@ -90,7 +111,8 @@ export class LaunchedProcesses {
     this.#failures.push(failure);
     if (this.#failures.length > 1 || this.#killer !== undefined) return;
     this.#onFailure(failure);
-    this.stop("SIGTERM");
+    if (failure.exitCode === INTERRUPTED && failure.signal === null) this.#stopLater();
+    else this.stop("SIGTERM");
   }
 }
 

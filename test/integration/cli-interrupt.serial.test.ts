@@ -141,10 +141,29 @@ describe("command line: interruption", () => {
     expect(jsonEvents(stdout).at(-1)).to.include({ type: "end", epochs: 2 });
   });
 
-  it("stops immediately on a second signal", async () => {
-    const running = await startTraining(join(directory.path, "twice"));
-    running.child.kill("SIGINT");
+  it("saves however often SIGTERM follows, which launchers and schedulers send again meanwhile", async () => {
+    const run = join(directory.path, "terminated");
+    const running = await startTraining(run);
     running.child.kill("SIGTERM");
+    await running.until(/finishing the step and saving/);
+    // Within the step and the writing of two files; until the process has ended.
+    while (running.child.kill("SIGTERM")) await delay(10);
+    const { code, signal, stdout, stderr } = await running.finished;
+    expect({ code, signal }, stderr).to.deep.equal({ code: 130, signal: null });
+    expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");
+    expect(stderr.match(/finishing the step and saving/g)).to.have.length(1);
+    expect(existsSync(join(run, "last.safetensors"))).to.equal(true);
+  });
+
+  it("stops immediately on a second Ctrl-C", async () => {
+    // Evaluating all these images takes a while, in which the first one is not yet answered.
+    const running = start([...WORDS.slice(0, 4), "synthetic:numClasses=4,trainSamples=64,testSamples=8000",
+      ...WORDS.slice(5), "--evaluation-batch-size", "8000", "--run", join(directory.path, "twice")]);
+    await running.until(/"type":"progress"/);
+    await delay(500);
+    running.child.kill("SIGINT");
+    await delay(500);
+    running.child.kill("SIGINT");
     const { code, signal, stdout } = await running.finished;
     expect({ code, signal }).to.deep.equal({ code: 130, signal: null });
     expect(jsonEvents(stdout).map(({ type }) => type)).to.not.include("interrupted");
@@ -164,11 +183,11 @@ describe("command line: interruption", () => {
     expect(performance.now() - began).to.be.below(5_000);
   });
 
-  it("treats a key press under npm, which arrives twice, as one", async () => {
+  it("treats a key press that arrives twice, as under npm, as one", async () => {
     const run = join(directory.path, "npm");
-    const running = await startTraining(run, { npm_lifecycle_event: "npx" });
+    const running = await startTraining(run);
     running.child.kill("SIGINT");
-    running.child.kill("SIGTERM");
+    running.child.kill("SIGINT");
     const { code, stdout } = await running.finished;
     expect(code).to.equal(130);
     expect(jsonEvents(stdout).map(({ type }) => type)).to.include("interrupted");

@@ -71,6 +71,23 @@ const MODES = {
     record("pid", String(process.pid));
     wait();
   },
+  /**
+   * Process 0 saves after its first signal and listens to no second one, which would end it. Process 1 stops with it,
+   * sooner.
+   */
+  together() {
+    const stopped = join(directory, "stopped-0-0");
+    process.once("SIGTERM", () => {
+      record("stopped");
+      setTimeout(() => {
+        record("saved");
+        process.exit(130);
+      }, 700);
+    });
+    record("pid", String(process.pid));
+    if (rank === "1") setInterval(() => existsSync(stopped) && process.exit(130), 20);
+    wait();
+  },
   /** Runs until a signal, and then fails to save: process 1 alone. */
   unsaved() {
     process.on("SIGTERM", () => process.exit(rank === "1" ? 1 : 130));

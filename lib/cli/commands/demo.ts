@@ -35,7 +35,7 @@ export function addDemoCommand(program: Command): void {
 async function runDemo(output: Output, flags: DemoFlags): Promise<void> {
   const seeds = flags.seeds ?? [flags.seed ?? 0];
   using interrupt = listenForInterrupt(() => {
-    output.notice("\nstopping after this step… (press again to stop immediately)");
+    output.notice("\nstopping after this step… (a second Ctrl-C stops immediately)");
   });
   if (flags.task !== "detection") {
     await runClassificationDemo(output, flags, seeds, interrupt.signal);

@@ -84,7 +84,7 @@ async function detect(output: Output, sources: readonly string[], flags: DetectF
   const paths = [...new Set(await listImages(sources, { onNotice: (notice) => notices.push(notice) }))];
   showNotices(output, notices);
   using interrupt = listenForInterrupt(() => {
-    output.notice("\nfinishing the batch… (press again to stop immediately)");
+    output.notice("\nfinishing the batch… (a second Ctrl-C stops immediately)");
   });
   const names = flags.classNames === undefined ? undefined : await readClassNames(flags.classNames);
   using detector = await openDetector(flags);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { launchProcesses, type LaunchEvent, type LaunchOptions } from "../../index.js";
-import { usageError } from "../errors.js";
+import { EXIT, usageError } from "../errors.js";
 import { interruptSignals } from "../interrupt.js";
 import type { Output } from "../display/output.js";
 import { addAction, addValue } from "../options/add-value.js";
@@ -18,9 +18,10 @@ COMMAND is any other command of this program with its options, such as
 
   reviewkd launch --processes 4 -- distill --preset resnet56-resnet20 --run runs/r56-r20 --resume auto
 
-Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are passed on once; the processes save and stop. When one fails, the others are
-stopped, and with --max-restarts all are started again: the command should then have --resume auto. On several machines
-start the same command on each, with its own --node-rank. Exit code: of the first process that failed, 130 if stopped.`;
+Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are passed on once; the processes save and stop. A second Ctrl-C ends them
+immediately. When one fails, the others are stopped, and with --max-restarts all are started again: the command should
+then have --resume auto. On several machines start the same command on each, with its own --node-rank. Exit code: of the
+first process that failed, 130 if stopped.`;
 
 export function addLaunchCommand(program: Command): void {
   const command = program.command("launch").usage("--processes <n> [options] -- <command...>")
@@ -74,7 +75,8 @@ function linesOf(event: LaunchEvent, maxRestarts: number): string[] {
     case "process-failed": {
       const { rank, exitCode, signal } = event;
       const how = signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`;
-      return [`process ${rank} ${how}; stopping the others`];
+      const then = exitCode === EXIT.interrupted ? "the others stop as well" : "stopping the others";
+      return [`process ${rank} ${how}; ${then}`];
     }
     case "processes-killed":
       return [`killed the processes that did not end within ${event.stopSeconds} s`];

@@ -65,7 +65,7 @@ async function predict(output: Output, weights: string, sources: readonly string
   const paths = [...new Set(await listImages(sources, { onNotice: (notice) => notices.push(notice) }))];
   showNotices(output, notices);
   using interrupt = listenForInterrupt(() => {
-    output.notice("\nfinishing the batch… (press again to stop immediately)");
+    output.notice("\nfinishing the batch… (a second Ctrl-C stops immediately)");
   });
   const classNames = flags.classNames === undefined ? undefined : await readClassNames(flags.classNames);
   const normalization = normalizationOf(flags);

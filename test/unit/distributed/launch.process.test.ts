@@ -148,8 +148,22 @@ describe("launchProcesses", () => {
   });
 
   it("takes one that was stopped by itself for a stop of all", async () => {
-    const { exitCode, restarts } = await launch("fail", { maxRestarts: 3 }, "130");
+    const { exitCode, restarts, events } = await launch("fail", { maxRestarts: 3, stopSeconds: 3 }, "130");
     expect({ exitCode, restarts }).to.deep.equal({ exitCode: 130, restarts: 0 });
+    // The others do not stop by themselves.
+    expect(await filesOf("signals")).to.deep.equal(["signals-0-0", "signals-2-0"]);
+    expect(events.map(({ type }) => type)).to.not.include("processes-killed");
+  });
+
+  it("sends no second signal to one that saves while those that stopped with it end", async function () {
+    if (process.platform === "win32") this.skip();
+    const ended = launch("together", { processes: 2, maxRestarts: 3, stopSeconds: 20 });
+    await untilStarted(2);
+    process.kill(Number(await readFile(scratch("pid-0-0"), "utf8")), "SIGTERM");
+    const { exitCode, restarts, events } = await ended;
+    expect({ exitCode, restarts }).to.deep.equal({ exitCode: 130, restarts: 0 });
+    expect(events.slice(1)).to.deep.equal([{ type: "process-failed", rank: 1, exitCode: 130, signal: null }]);
+    expect(await filesOf("saved")).to.deep.equal(["saved-0-0"]);
   });
 
   it("starts all again, with another port and other keys, when all have ended", async () => {
