@@ -8,7 +8,7 @@ import { DEFAULT_STOP_SECONDS } from "./launched.js";
 import { LARGEST_PORT } from "./ports.js";
 import { INTERRUPTED, LaunchedProcesses, type Failure, type ProgramOptions } from "./launched-processes.js";
 import { processors } from "./processors.js";
-import { listenForStopSignals, type StopSignal } from "./stop-signals.js";
+import { listenForStopSignals, StopSignals } from "./stop-signals.js";
 
 /** More processes than one machine has devices and cores for. */
 const MOST_PROCESSES = 1024;
@@ -19,8 +19,8 @@ const MOST_STOP_SECONDS = 86_400;
 const LaunchSettings = z.strictObject({
   /** Number of processes on this machine. */
   processes: PositiveCount.max(MOST_PROCESSES),
-  /** The words after the script in the command line of each process. */
-  words: z.array(z.string()),
+  /** What follows the script in the command line of each process. */
+  args: z.array(z.string()).readonly(),
   /** The program's file. Default: the one that runs here. */
   script: z.string().min(1).optional(),
   /** Options of Node before the file. Default: those of this process. */
@@ -37,6 +37,8 @@ const LaunchSettings = z.strictObject({
   master: z.strictObject({ host: z.string().min(1), port: PositiveCount.max(LARGEST_PORT) }).optional(),
   /** Seconds that processes may take to save and end once they are stopped; then they are killed. */
   stopSeconds: PositiveNumber.max(MOST_STOP_SECONDS).default(DEFAULT_STOP_SECONDS),
+  /** Signals that this process passes on, each once; SIGINT once for each key press. Default: none. */
+  forwardSignals: StopSignals.default([]),
 });
 type LaunchSettings = Omit<z.infer<typeof LaunchSettings>, "script" | "execArgv">;
 
@@ -64,8 +66,6 @@ export type LaunchEvent =
 
 /** Options of {@link launchProcesses}. */
 export type LaunchOptions = z.input<typeof LaunchSettings> & {
-  /** Signals that this process passes on, each once; SIGINT once for each key press. Default: none. */
-  readonly signals?: readonly StopSignal[] | undefined;
   /** Stops all processes, as SIGTERM does. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: LaunchEvent) => void) | undefined;
@@ -82,27 +82,28 @@ export interface LaunchResult {
 /**
  * Starts this program several times, as processes that train together, and waits until all have ended. Their output
  * passes through. Once one fails, the others get SIGTERM, and SIGKILL after `stopSeconds`; then all are started again,
- * up to `maxRestarts` times. After exit code 130, which says that a signal has stopped one, the others have half of this
- * time to stop with it before they get SIGTERM, and none is started again. All stop as well when this process ends,
- * even by SIGKILL: programs of this package do by themselves, others by `listenForLauncherEnd`.
+ * up to `maxRestarts` times. After exit code 130, which says that a signal has stopped one, the others have half of
+ * this time to stop with it before they get SIGTERM, and none is started again. All stop as well when this process
+ * ends, even by SIGKILL: programs of this package do by themselves, others by `listenForLauncherEnd`.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`; `PROCESS_ENVIRONMENT`: this process was itself launched; `PORT_IN_USE`: no
  * port is free; `PROCESS_LOST`: a process cannot be started.
  * @example
  * ```ts
- * const { exitCode } = await launchProcesses({ processes: 4, script: "train.js", words: ["--epochs", "10"] });
+ * const { exitCode } = await launchProcesses({ processes: 4, script: "train.js", args: ["--epochs", "10"] });
  * ```
  */
 export async function launchProcesses(options: LaunchOptions): Promise<LaunchResult> {
   assertObject(options, "launch options");
-  const { signals = [], signal: abort, onEvent = () => undefined, ...settings } = options;
-  const launcher = new Launcher(parsePlan(settings), onEvent);
+  const { signal: abort, onEvent = () => undefined, ...settings } = options;
+  const plan = parsePlan(settings);
+  const launcher = new Launcher(plan, onEvent);
   const onAbort = (): void => {
     launcher.stop("SIGTERM");
   };
   abort?.addEventListener("abort", onAbort);
   if (abort?.aborted === true) onAbort();
-  const forwarding = listenForStopSignals(signals, (signal) => {
+  const forwarding = listenForStopSignals(plan.forwardSignals, (signal) => {
     launcher.stop(signal);
   });
   try {
@@ -193,7 +194,7 @@ function parsePlan(settings: z.input<typeof LaunchSettings>): LaunchPlan {
 }
 
 async function programOf(plan: LaunchPlan, run: string, restarts: number): Promise<ProgramOptions> {
-  const { processes, script, execArgv, words, stopSeconds } = plan;
+  const { processes, script, execArgv, args, stopSeconds } = plan;
   // A new port each time, so that no process of an earlier attempt is met.
   const master = plan.master ?? { host: "127.0.0.1", port: await freePort() };
   const shared = { ...inheritedEnvironment(plan), MASTER_ADDR: master.host, MASTER_PORT: String(master.port),
@@ -201,7 +202,7 @@ async function programOf(plan: LaunchPlan, run: string, restarts: number): Promi
     REVIEWKD_RESTART_COUNT: String(restarts), REVIEWKD_STOP_SECONDS: String(stopSeconds) };
   const environments = Array.from({ length: processes },
     (_, index) => ({ ...shared, LOCAL_RANK: String(index), RANK: String(plan.nodeRank * processes + index) }));
-  return { script, execArgv, words, stopSeconds, environments };
+  return { script, execArgv, args, stopSeconds, environments };
 }
 
 /** This process's environment without the marks of another launcher, and with the number of threads. */

@@ -5,7 +5,7 @@ import { constants } from "node:os";
 export interface ProgramOptions {
   readonly script: string;
   readonly execArgv: readonly string[];
-  readonly words: readonly string[];
+  readonly args: readonly string[];
   /** Seconds between a request to stop and SIGKILL. */
   readonly stopSeconds: number;
   /** The environment of each process, in the order of their ranks. */
@@ -116,8 +116,8 @@ export class LaunchedProcesses {
   }
 }
 
-function start({ script, execArgv, words }: ProgramOptions, env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [...execArgv, script, ...words], {
+function start({ script, execArgv, args }: ProgramOptions, env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [...execArgv, script, ...args], {
     // By the channel, processes notice that this one has ended, however it did.
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     detached: HAS_GROUPS,

@@ -57,9 +57,9 @@ async function launch(output: Output, words: readonly string[], flags: LaunchFla
     throw usageError("another command", "the command after --", "launch", "Pass train, distill or study.");
   const { exitCode } = await launchProcesses({
     processes,
-    words: [...words],
+    args: words,
     ...omitUndefined({ threads, maxRestarts, stopSeconds, nodes, nodeRank, master }),
-    signals: interruptSignals(),
+    forwardSignals: interruptSignals(),
     onEvent(event) {
       output.event({ ...event });
       if (!output.json) { for (const line of linesOf(event, maxRestarts ?? 0)) output.notice(line); }

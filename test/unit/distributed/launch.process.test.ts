@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { launchProcesses, processEnvironment, type LaunchEvent, type LaunchOptions,
-  type LaunchResult } from "../../../lib/index.js";
+import { launchProcesses, processEnvironment, type LaunchEvent, type LaunchOptions, type LaunchResult,
+  type StopSignal } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { scratchDirectory } from "../lib/small-run.js";
 
@@ -34,7 +34,7 @@ describe("launchProcesses", () => {
   const launch = async (mode: string, options: Partial<LaunchOptions> = {},
     argument = ""): Promise<LaunchResult & { readonly events: LaunchEvent[] }> => {
     const events: LaunchEvent[] = [];
-    const result = await launchProcesses({ processes: 3, script, execArgv: [], words: [mode, scratch(), argument],
+    const result = await launchProcesses({ processes: 3, script, execArgv: [], args: [mode, scratch(), argument],
       onEvent: (event) => events.push(event), ...options });
     for (const event of events)
       if (event.type === "processes-start") {
@@ -198,7 +198,7 @@ describe("launchProcesses", () => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const) {
     it(`passes ${signal} on once, and does not start again`, async function () {
       if (process.platform === "win32") this.skip();
-      const ended = launch("run", { maxRestarts: 3, signals: ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] });
+      const ended = launch("run", { maxRestarts: 3, forwardSignals: ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] });
       await untilStarted(3);
       process.emit(signal, signal);
       // As npm passes a key press on that has arrived already.
@@ -234,13 +234,15 @@ describe("launchProcesses", () => {
     ["restarts over several machines", { nodes: 2, master: { host: "a", port: 1 }, maxRestarts: 1 },
       /maxRestarts in launch options: expected 0 for 2 machines, received 1\. Have a scheduler or torchrun restart/],
     ["a port above all", { master: { host: "a", port: 70_000 } }, /master\.port in launch options/],
+    ["a signal that cannot be caught", { forwardSignals: ["SIGKILL" as StopSignal] },
+      /forwardSignals\[0\] in launch options: expected .*"SIGTERM".*, received "SIGKILL"/],
     ["an unknown option", { restarts: 1 } as Partial<LaunchOptions>,
       /launch options: expected one of the keys .*, received "restarts"\./],
   ];
   for (const [name, options, message] of wrong) {
     it(`refuses ${name}`, async () => {
       const error = await failureOf("INVALID_ARGUMENT", () =>
-        launchProcesses({ processes: 2, words: ["record", scratch()], script, ...options }));
+        launchProcesses({ processes: 2, args: ["record", scratch()], script, ...options }));
       expect(error.message).to.match(message);
       expect(await readdir(join(scratch()))).to.deep.equal([]);
     });
