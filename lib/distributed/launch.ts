@@ -19,7 +19,7 @@ const MOST_STOP_SECONDS = 86_400;
 const LaunchSettings = z.strictObject({
   /** Number of processes on this machine. */
   processes: PositiveCount.max(MOST_PROCESSES),
-  /** What follows the script in the command line of each process. */
+  /** Arguments of each process, after the script. */
   args: z.array(z.string()).readonly(),
   /** The program's file. Default: the one that runs here. */
   script: z.string().min(1).optional(),

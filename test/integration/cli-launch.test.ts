@@ -34,19 +34,19 @@ describe("command line: launch", () => {
   };
 
   it("runs a command several times, and passes their output through", async () => {
-    const { code, stdout, stderr } = await start(["launch", "--processes", "2", "--", "presets", "--json"]).finished;
+    const { code, stdout, stderr } = await start(["launch", "--processes", "2", "--", "train", "--help"]).finished;
     expect(code, stderr).to.equal(0);
-    expect(jsonEvents(stdout).map(({ type }) => type)).to.deep.equal(["presets", "presets"]);
+    expect(stdout.match(/^Usage: reviewkd train/gm)).to.have.length(2);
     expect(stderr).to.equal("");
   });
 
   it("returns the exit code of the first that failed, and says which", async () => {
-    const running = start(["launch", "--processes", "2", "--max-restarts", "1", "--", "presets", "cifar1000"]);
+    const running = start(["launch", "--processes", "2", "--max-restarts", "1", "--", "train", "--epoch", "3"]);
     const { code, stderr } = await running.finished;
     expect(code).to.equal(2);
     expect(stderr.match(/process [01] ended with exit code 2; stopping the others/g)).to.have.length(2);
     expect(stderr).to.include("starting all processes again (1 of 1)");
-    expect(stderr).to.include("error [UNKNOWN_NAME]").and.not.match(/^\s+at /m);
+    expect(stderr).to.include("error [INVALID_ARGUMENT]").and.not.match(/^\s+at /m);
   });
 
   for (const signal of ["SIGINT", "SIGTERM", "SIGUSR1"] as const) {
@@ -149,16 +149,19 @@ describe("command line: launch", () => {
     expect(existsSync(at("together", "run.lock"))).to.equal(false);
   });
 
-  it("stops all processes of a training when one of them receives a signal", async function () {
-    if (process.platform === "win32") this.skip();
-    const { running, pids } = await startTogether(at("one-signal"), "--max-restarts", "3");
-    process.kill(pids[1]!, "SIGTERM");
-    const { code, stdout, stderr } = await running.finished;
-    expect(code, stderr).to.equal(130);
-    const types = jsonEvents(stdout).map(({ type }) => type);
-    expect(types).to.include("interrupted");
-    expect(types.filter((type) => type === "processes-start")).to.have.length(1);
-  });
+  for (const rank of [0, 1]) {
+    it(`stops all processes of a training when process ${rank} receives a signal`, async function () {
+      if (process.platform === "win32") this.skip();
+      const { running, pids } = await startTogether(at(`signal-${rank}`), "--max-restarts", "3");
+      process.kill(pids[rank]!, "SIGTERM");
+      const { code, stdout, stderr } = await running.finished;
+      expect(code, stderr).to.equal(130);
+      const types = jsonEvents(stdout).map(({ type }) => type);
+      expect(types).to.include("interrupted").and.to.not.include("processes-killed");
+      expect(types.filter((type) => type === "processes-start")).to.have.length(1);
+      expect(existsSync(at(`signal-${rank}`, "run.lock"))).to.equal(false);
+    });
+  }
 
   it("leaves no process of a training behind when it is killed", async function () {
     if (process.platform !== "linux") this.skip();
@@ -202,7 +205,13 @@ describe("command line: launch", () => {
     expect(await fail(["launch", "--processes", "2", "--nodes", "2", "--", "train"], usage)).to.include(
       "invalid master in launch options: expected host and port for 2 machines",
     );
-    expect(await fail(["launch", "--processes", "2", "--", "launch"], usage)).to.include("expected another command");
+    expect(await fail(["launch", "--processes", "2", "--", "presets"], usage)).to.include(
+      'invalid the command after --: expected train or distill, received "presets". Start others without launch',
+    );
+    for (const name of ["study", "work"])
+      expect(await fail(["launch", "--processes", "2", "--", name, "seeds"], usage)).to.include(
+        `expected train or distill, received "${name}". Start \`reviewkd study cell\``,
+      );
     const { stdout } = await succeed(["launch", "--help"]);
     expect(stdout).to.include("--resume auto").and.to.include("--max-restarts");
   });

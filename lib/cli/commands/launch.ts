@@ -13,8 +13,11 @@ interface LaunchFlags extends Pick<LaunchOptions, "threads" | "nodes" | "nodeRan
   readonly stopSeconds?: number;
 }
 
+/** Commands whose processes train together; those of others would do the same work at once. */
+const TOGETHER: ReadonlySet<string> = new Set(["train", "distill"]);
+
 const HELP = `
-COMMAND is any other command of this program with its options, such as
+COMMAND is train or distill with its options, such as
 
   reviewkd launch --processes 4 -- distill --preset resnet56-resnet20 --run runs/r56-r20 --resume auto
 
@@ -25,8 +28,8 @@ first process that failed, 130 if stopped.`;
 
 export function addLaunchCommand(program: Command): void {
   const command = program.command("launch").usage("--processes <n> [options] -- <command...>")
-    .description("start a command several times, as processes that train together, without Python");
-  command.argument("<command...>", "the command of each process, with its options, after --");
+    .description("start train or distill several times, as processes that train together, without Python");
+  command.argument("<command...>", "train or distill with its options, after --");
   addValue(command, "--processes <n>", "processes on this machine, such as one for each GPU", positiveCount, {
     mandatory: true,
   });
@@ -53,8 +56,8 @@ const address: ValueParser<{ host: string; port: number }> = (option) => (text) 
 
 async function launch(output: Output, words: readonly string[], flags: LaunchFlags): Promise<void> {
   const { processes, threads, maxRestarts, stopSeconds, nodes, nodeRank, master } = flags;
-  if (words[0] === "launch")
-    throw usageError("another command", "the command after --", "launch", "Pass train, distill or study.");
+  const [name = ""] = words;
+  if (!TOGETHER.has(name)) throw usageError("train or distill", "the command after --", name, remedyFor(name));
   const { exitCode } = await launchProcesses({
     processes,
     args: words,
@@ -66,6 +69,12 @@ async function launch(output: Output, words: readonly string[], flags: LaunchFla
     },
   });
   process.exitCode = exitCode;
+}
+
+function remedyFor(name: string): string {
+  if (["study", "work"].includes(name))
+    return "Start `reviewkd study cell` for single cells, or `reviewkd work` on a queue, as often as there is room for.";
+  return "Start others without launch; programs of your own are started by launchProcesses().";
 }
 
 function linesOf(event: LaunchEvent, maxRestarts: number): string[] {
