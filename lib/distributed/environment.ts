@@ -53,6 +53,10 @@ interface Variable {
 
 const LOOPBACK = "127.0.0.1";
 
+/** One process alone: no other variable than its number of processes counts. */
+const ALONE: Launcher = { name: "variables", place: { rank: 0, size: 1, localRank: 0, localSize: 1 }, host: undefined,
+  run: "none", port: undefined, storeIsHosted: false, restarts: 0 };
+
 /** Spreads the numbers of consecutive jobs over the ports; a prime that does not divide their count. */
 const JOB_STRIDE = 7919;
 
@@ -61,7 +65,7 @@ const JOB_STRIDE = 7919;
  * (torchrun, a PyTorchJob, `reviewkd launch`, or by hand) come before those of OpenMPI, and these before those of a
  * step of SLURM.
  *
- * @returns `undefined` if there are no such variables, or if there is one process alone.
+ * @returns `undefined` if there are no such variables, or if the number of processes is 1, which needs no others.
  * @throws ReviewKdError `PROCESS_ENVIRONMENT`: a variable is missing, is no such number or contradicts another.
  *
  * @example
@@ -84,13 +88,15 @@ function fromVariables(env: EnvironmentVariables): Launcher | undefined {
   // @env RANK users: Index of this process among those that train together. Default: the variables of OpenMPI and SLURM
   // count, otherwise it trains alone.
   const rank = { name: "RANK", value: env["RANK"] };
-  // @env WORLD_SIZE users: Number of processes that train together. Default: none with RANK is an error.
+  // @env WORLD_SIZE users: Number of processes that train together; `1`: this one trains alone. Default: none with RANK
+  // is an error.
   const size = { name: "WORLD_SIZE", value: env["WORLD_SIZE"] };
   // @env LOCAL_RANK users: Index of this process among those of its machine. Default: `0`, one process a machine.
   const localRank = { name: "LOCAL_RANK", value: env["LOCAL_RANK"] };
   // @env LOCAL_WORLD_SIZE users: Number of processes on this machine. Default: `LOCAL_RANK` + 1.
   const localSize = { name: "LOCAL_WORLD_SIZE", value: env["LOCAL_WORLD_SIZE"] };
   if (!isSet(rank) && !isSet(size)) return undefined;
+  if (isAlone(rank, size)) return ALONE;
   const place = placeOf(rank, size, localRank, wholeOf(localSize, 1));
   // @env TORCHELASTIC_RUN_ID users: Set by torchrun: identifies the run. Default: not started by torchrun.
   const torchRun = env["TORCHELASTIC_RUN_ID"];
@@ -135,6 +141,7 @@ function fromOpenMpi(env: EnvironmentVariables): Launcher | undefined {
   // MASTER_PORT is missing. Default: port 29500.
   const run = env["PMIX_NAMESPACE"];
   if (!isSet(rank) && !isSet(size)) return undefined;
+  if (isAlone(rank, size)) return ALONE;
   const place = placeOf(rank, size, localRank, wholeOf(localSize, 1));
   return { name: "openmpi", place, host: place.localSize === place.size ? LOOPBACK : undefined,
     run: `openmpi-${run ?? "none"}`, port: run === undefined ? DEFAULT_PORT : derivedPort(hashOf(run)),
@@ -160,6 +167,7 @@ function fromSlurm(env: EnvironmentVariables): Launcher | undefined {
     value: env["SLURM_NTASKS"] });
   // @env SLURM_LOCALID users: Set by `srun`: index among the processes of this machine. Default: `0`.
   const localRank = { name: "SLURM_LOCALID", value: env["SLURM_LOCALID"] };
+  if (isAlone(rank, size)) return ALONE;
   const place = placeOf(rank, size, localRank, slurmLocalSize(env));
   // @env SLURM_JOB_ID users: Set by SLURM: the job's number, from which the port derives with that of the step if
   // MASTER_PORT is missing. Default: port 29500.
@@ -202,6 +210,11 @@ function slurmHost(env: EnvironmentVariables, { size, localSize }: Place): strin
 }
 
 const SLURM_REMEDY = "Start the command with srun, or set MASTER_ADDR, RANK, WORLD_SIZE and LOCAL_RANK yourself.";
+
+/** A rank above 0 contradicts a size of 1. */
+function isAlone(rank: Variable, size: Variable): boolean {
+  return wholeOf(size, 1) === 1 && (wholeOf(rank, 0) ?? 0) === 0;
+}
 
 function placeOf(rankVariable: Variable, sizeVariable: Variable, localVariable: Variable,
   knownLocalSize: number | undefined): Place {

@@ -55,8 +55,10 @@ export interface FitSettings {
   /** Stops within one step and saves. With several processes, those of the others stop at the same step. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * The processes that train together: `batchSize` is divided among them, the first one writes the run directory, and
-   * all receive the same events. Default: this process trains alone.
+   * The processes that train together: `batchSize` is divided among them, and the first one writes the run directory.
+   * All receive `start`, `resumed`, `teacher`, `epoch`, `interrupted` and `end`, in the same order; other events come
+   * in some alone, so that a call which waits for all processes, such as `barrier()`, has no place in their handling.
+   * Default: this process trains alone.
    */
   readonly distributed?: ProcessGroup | undefined;
   /** The configuration for `config.json` and to compare a resumed run with. Default: derived from these options. */

@@ -88,6 +88,7 @@ export class RunState implements TrainingRecorder, Disposable {
   /** Continues where the process that records the training stands. */
   adopt(begun: BegunTraining): void {
     this.progress = parseResults(begun.progress) as FitProgress;
+    this.#earlierSeconds = this.progress.elapsedSeconds;
     this.stepsDone = begun.stepsDone;
     this.resumed = begun.resumed ?? undefined;
     this.isTeacherEvaluated = begun.isTeacherEvaluated;

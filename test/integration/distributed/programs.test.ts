@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { useDirectory, type Finished, type JsonEvent } from "../helpers.js";
-import { allFinished, startOne, startRanks, succeedTogether, textOf } from "./ranks.js";
+import { allFinished, reportsOf, startOne, startRanks, succeedTogether, textOf } from "./ranks.js";
 
 interface Within {
   readonly isSaved: boolean;
@@ -110,6 +110,36 @@ describe("a program with a group of processes", function () {
     expect((first!["failed"] as { message: string }).message).to.match(
       /^rank 1 \(.+, process \d+\) ended with LABEL_OUT_OF_RANGE: .*7/,
     );
+  });
+
+  it("has the same events in all processes, but for those of files and clocks, also when it resumes", async () => {
+    const run = join(directory.path, "events");
+    const results = await succeedTogether(2, { program: "events.mjs", words: [run] });
+    const [first, second] = results.map((result) => reportsOf(result));
+    const common = ["start", "resumed", "teacher", "epoch", "interrupted", "stopped", "end"];
+    const of = (events: readonly JsonEvent[]): unknown[] =>
+      events.filter(({ type }) => common.includes(type)).map((
+        { type, test, losses, epoch, startEpoch, checkpoint },
+      ) => ({
+        type,
+        test,
+        losses,
+        epoch,
+        startEpoch,
+        checkpoint,
+      }));
+    expect(of(second!)).to.deep.equal(of(first!));
+    expect(of(first!).map((event) => (event as JsonEvent).type)).to.deep.equal(["start", "teacher", "epoch", "epoch",
+      "interrupted", "stopped", "start", "resumed", "epoch", "end"]);
+    const others = (events: readonly JsonEvent[]): string[] =>
+      [...new Set(events.map(({ type }) => type))].filter((type) => type.startsWith("checkpoint"));
+    expect(others(first!)).to.deep.equal(["checkpoint"]);
+    expect(others(second!)).to.deep.equal([]);
+    for (const events of [first!, second!]) {
+      const { seconds, earlierSeconds } = events.at(-1) as unknown as { seconds: number; earlierSeconds: number };
+      expect(earlierSeconds).to.be.above(2);
+      expect(seconds).to.be.above(earlierSeconds);
+    }
   });
 
   it("learns why the first one has ended, however long it was at work itself", async () => {

@@ -55,6 +55,20 @@ describe("processEnvironment", () => {
     expect(processEnvironment({ RANK: "0", WORLD_SIZE: "1" })).to.equal(undefined);
     expect(processEnvironment({ OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "1" })).to.equal(undefined);
     expect(processEnvironment({ SLURM_PROCID: "0", SLURM_NTASKS: "1", SLURM_STEP_ID: "0" })).to.equal(undefined);
+    expect(processEnvironment({ WORLD_SIZE: "1" })).to.equal(undefined);
+    expect(processEnvironment({ OMPI_COMM_WORLD_SIZE: "1" })).to.equal(undefined);
+  });
+
+  it("ignores the others of one process, also those of a step that it runs in", () => {
+    expect(processEnvironment({ ...OPENMPI, ...SLURM_STEP, WORLD_SIZE: "1" })).to.equal(undefined);
+    expect(
+      processEnvironment({ RANK: "0", WORLD_SIZE: "1", LOCAL_RANK: "x", LOCAL_WORLD_SIZE: "4", MASTER_PORT: "none",
+        TORCHELASTIC_RESTART_COUNT: "-1" }),
+    ).to.equal(undefined);
+    expect(
+      processEnvironment({ SLURM_PROCID: "0", SLURM_NTASKS: "1", SLURM_STEP_ID: "0", SLURM_JOB_ID: "none",
+        SLURM_NODEID: "3", SLURM_STEP_TASKS_PER_NODE: "1" }),
+    ).to.equal(undefined);
   });
 });
 
@@ -113,6 +127,8 @@ describe("processEnvironment of variables set by hand or a PyTorchJob", () => {
       /RANK: expected the index of this process, as WORLD_SIZE is set, received ""\. Set both RANK and WORLD_SIZE/],
     ["a rank at the size", { ...HAND, RANK: "3" },
       /RANK: expected a whole number below WORLD_SIZE, which is 3, received "3"\. Give the processes the numbers 0 to 2/],
+    ["a rank above 0 in one process", { ...HAND, WORLD_SIZE: "1" },
+      /RANK: expected a whole number below WORLD_SIZE, which is 1, received "1"/],
     ["a rank that is no number", { ...HAND, RANK: "one" },
       /RANK: expected a whole number ≥ 0, received "one"\. Correct it/],
     ["a negative rank", { ...HAND, RANK: "-1" }, /RANK: expected a whole number ≥ 0, received "-1"/],
