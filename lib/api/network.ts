@@ -1,4 +1,4 @@
-import type { ProcessGroup } from "./process-group.js";
+import { withCommonErrors, type ProcessGroup } from "./process-group.js";
 import { z } from "zod";
 import { withSignal } from "./abort.js";
 import { assertSplit, type DatasetSplit } from "./dataset.js";
@@ -55,7 +55,7 @@ export async function evaluateWith(native: Pick<NativeModel, "evaluate">, data: 
   const { perClass, ...totals } = await data.images.pass(plan,
     (images, cancel) =>
       withSignal({ signal, onProgress, onStop: cancel, what: "the evaluation", isShared: group !== undefined },
-        (stop, report) => native.evaluate(images, data.name, parsed, stop, report)));
+        (stop, report) => withCommonErrors(group, native.evaluate(images, data.name, parsed, stop, report))));
   if (!wantsClasses) return totals;
   // A network may have more classes than the data; those of a classifier have no samples.
   const absent = "samples" in (perClass[0] ?? {}) ? { samples: 0, correct: 0 } : {};

@@ -36,7 +36,7 @@ export type ProcessGroupMember = NativeMember;
 /** Errors that all processes have, each with the same text. */
 const commonErrors = new WeakSet<object>();
 
-/** Errors of sessions that all processes meet at the same step. */
+/** Errors of native sessions that all processes meet at the same step. */
 const COMMON_CODES: ReadonlySet<ErrorCode> = new Set(["ABORTED", "NON_FINITE_LOSS"]);
 
 /**
@@ -45,6 +45,8 @@ const COMMON_CODES: ReadonlySet<ErrorCode> = new Set(["ABORTED", "NON_FINITE_LOS
  */
 export class ProcessGroup extends NativeObject<NativeProcessGroup> {
   #sessions = 0;
+  #left: Promise<void> | undefined;
+  #isDisposed = false;
 
   /** @internal */
   constructor(
@@ -150,10 +152,32 @@ export class ProcessGroup extends NativeObject<NativeProcessGroup> {
     if (code !== "PROCESS_LOST") await this.native.sayFarewell(code, messageOf(error));
   }
 
-  /** Leaves the group: waits for the others a few seconds at most, and closes all connections. */
+  /**
+   * Leaves the group: waits for the others a few seconds at most, and closes all connections. Leaving twice is allowed.
+   * `await using group = await joinProcessGroup()` leaves it at the end of its block.
+   *
+   * @throws ReviewKdError `DISPOSED` after `dispose()`.
+   */
   async leave(): Promise<void> {
-    await this.native.leave();
-    this.dispose();
+    this.#left ??= this.native.leave().then(() => {
+      this.dispose();
+    });
+    return this.#left;
+  }
+
+  /**
+   * Closes all connections at once, without waiting for the others: those that still exchange something with this
+   * process throw `PROCESS_LOST`, and all do if it is the first one, at which they meet. Programs that train to their
+   * end call {@link ProcessGroup.leave}.
+   */
+  override dispose(): void {
+    this.#isDisposed = true;
+    super.dispose();
+  }
+
+  /** Leaves the group, unless it was left or disposed: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isDisposed) await this.leave();
   }
 
   /** @internal The same name in all processes, used once. */
@@ -176,14 +200,31 @@ export function common<Thrown>(error: Thrown): Thrown {
   return error;
 }
 
-/** @internal Whether all processes have this very error, so that none needs to learn of it. */
-export function isKnownToAll(error: unknown): boolean {
-  return typeof error === "object" && error !== null && commonErrors.has(error);
+/** @internal Work of a native session in which all processes take part: marks errors that all of them have. */
+export function withCommonErrors<Result>(group: ProcessGroup | undefined, work: Promise<Result>): Promise<Result> {
+  if (group === undefined) return work;
+  return work.catch((error: unknown) => {
+    throw isReviewKdError(error) && COMMON_CODES.has(error.code) ? common(error) : error;
+  });
 }
 
-/** Whether all processes of a group have this error, so that the first one alone needs to report it. */
+/**
+ * Whether all processes of a group have this error, so that none needs to learn of it and the first one alone needs to
+ * report it: of a comparison or work of the first one, of a session's epoch or evaluation that any of them has stopped,
+ * and of a loss that is not finite. An `ABORTED` of one process alone, such as of its data, is none.
+ *
+ * @example
+ * ```ts
+ * if (!isCommonError(error)) await group.fail(error);
+ * if (!isCommonError(error) || group.rank === 0) console.error(error);
+ * ```
+ */
 export function isCommonError(error: unknown): boolean {
-  return isKnownToAll(error) || (isReviewKdError(error) && COMMON_CODES.has(error.code));
+  if (!isReviewKdError(error)) return typeof error === "object" && error !== null && commonErrors.has(error);
+  if (commonErrors.has(error)) return true;
+  // One that says more of it, such as where the run can be resumed.
+  const { cause } = error;
+  return isReviewKdError(cause) && cause.code === error.code && commonErrors.has(cause);
 }
 
 /** @internal @throws ReviewKdError `INVALID_ARGUMENT` unless a value is a group or undefined. */
@@ -206,7 +247,7 @@ export function assertProcessGroup(value: unknown): asserts value is ProcessGrou
  * const run = fit({ model, data, batchSize: 128, runDirectory: "runs/first", resume: "auto", distributed });
  * for await (const event of run)
  *   if (event.type === "epoch" && distributed.rank === 0) console.log(event.epoch, event.test.top1);
- * await distributed.leave();
+ * await distributed.leave(); // or, where the syntax is known: await using distributed = await joinProcessGroup();
  * ```
  */
 export async function joinProcessGroup(options: JoinOptions = {}): Promise<ProcessGroup> {

@@ -9,7 +9,7 @@ import { withoutPartialAdvice } from "../config/weights-advice.js";
 import { Model } from "./model.js";
 import { evaluateWith, Network, networkFix, NETWORKS, type EvaluateOptions } from "./network.js";
 import { addon, type NativeSession } from "../native.js";
-import { assertProcessGroup, type ProcessGroup } from "./process-group.js";
+import { assertProcessGroup, withCommonErrors, type ProcessGroup } from "./process-group.js";
 import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { Count, Metadata, PositiveNumber } from "../config/schemas/common.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
@@ -117,7 +117,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
    */
   async step(batch: AnyBatch | readonly AnyBatch[]): Promise<StepResult> {
     const kind = this.model instanceof Model ? "labels" : "targets";
-    return this.native.step(readValues(() => nativeBatches(batch, kind), "batches"));
+    const batches = readValues(() => nativeBatches(batch, kind), "batches");
+    return withCommonErrors(this.distributed, this.native.step(batches));
   }
 
   /**
@@ -147,7 +148,8 @@ export class Session<Trained extends Model | Detector = Model> extends NativeObj
     return data.train.images.pass({ batchSize, seed, epoch, augment, shuffle: true, ...share }, (images, cancel) =>
       // Several processes stop after the same step, until which each needs its images.
       withSignal({ signal, onProgress: report, onStop: group === undefined ? cancel : undefined, what: "the epoch",
-        isShared: group !== undefined }, (stop, onState) => this.native.trainEpoch(images, parsed, stop, onState)));
+        isShared: group !== undefined },
+        (stop, onState) => withCommonErrors(group, this.native.trainEpoch(images, parsed, stop, onState))));
   }
 
   /** Like {@link Model.evaluate}, for the trained network, on this session's thread, after earlier calls. */
@@ -338,7 +340,12 @@ export async function createSession<Trained extends Model | Detector = Model>(
     teacher: distiller?.teacher.name, method: distiller?.method, options: sharedOptions(parsed) }, "session options");
   const peers = { group: group.native, name: group.nextSession(), localRank: group.localRank };
   const session = new Session(await addon().createSession(target, parsed, peers), trained, distiller, parsed, group);
-  await session.share();
+  try {
+    await session.share();
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
   return session;
 }
 

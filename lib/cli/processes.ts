@@ -20,8 +20,9 @@ export async function withProcesses(
     await work(group);
   } catch (error) {
     // One that was stopped while it read its data, say, is the only one that knows.
-    await group.fail(error);
-    if (isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
+    if (!isCommonError(error)) await group.fail(error);
+    const isStopped = isReviewKdError(error) && error.code === "ABORTED";
+    if (isStopped || isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
     if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
       throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
     }

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { optionsOf } from "../config/options-of.js";
+import { isCommonError } from "../api/process-group.js";
 import type { AnySession } from "../api/session.js";
 import type { EpochProgress, EpochSummary, Evaluation } from "../config/schemas/epoch.js";
 import type { FitEvent, Notice } from "../config/schemas/fit-event.js";
@@ -181,9 +182,9 @@ export class FitLoop {
   }
 
   #wasInterrupted(error: unknown): boolean {
-    // Of several processes, any may have received the signal.
-    const isAsked = this.plan.signal?.aborted === true || this.session.distributed !== undefined;
-    return isAsked && isReviewKdError(error) && error.code === "ABORTED";
+    if (!isReviewKdError(error) || error.code !== "ABORTED") return false;
+    // Of several processes, any may have received the signal; then all stop at this step.
+    return this.session.distributed === undefined ? this.plan.signal?.aborted === true : isCommonError(error);
   }
 
   async *#interrupted(cause: unknown): AsyncGenerator<FitEvent, never, void> {

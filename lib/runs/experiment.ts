@@ -5,7 +5,7 @@ import { type NetworkRole, withAdvice } from "../config/weights-advice.js";
 import { type Dataset } from "../api/dataset.js";
 import { loadDataset } from "../datasets/load-dataset.js";
 import { createDistiller } from "../api/distiller.js";
-import { isKnownToAll } from "../api/process-group.js";
+import { isCommonError } from "../api/process-group.js";
 import { fit } from "./fit.js";
 import { runFile } from "./run-directory.js";
 import { locateFiles, withWorkingDirectory } from "./working-directory.js";
@@ -54,7 +54,7 @@ export async function* runExperiment(input: RunConfigInput,
     return yield* run(input, options);
   } catch (error) {
     // Others would wait for this process.
-    if (!isKnownToAll(error)) await options.distributed?.fail(error);
+    if (!isCommonError(error)) await options.distributed?.fail(error);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { throwIfAborted } from "../api/abort.js";
 import type { DatasetSplit } from "../api/dataset.js";
-import { common, isCommonError, isKnownToAll, type ProcessGroup } from "../api/process-group.js";
+import { isCommonError, type ProcessGroup } from "../api/process-group.js";
 import { createSession } from "../api/session.js";
 import { optionsOf } from "../config/options-of.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
@@ -14,7 +14,6 @@ import { RunState } from "./run-state.js";
 
 /** `fit` in several processes: the first one owns the run directory, and all of them follow the same steps. */
 export async function* fitTogether(plan: FitPlan, group: ProcessGroup): AsyncGenerator<FitEvent, FitResult, void> {
-  let isTraining = false;
   try {
     throwIfAborted(plan.signal, "the training");
     await group.assertSame(await description(plan), "training");
@@ -30,12 +29,9 @@ export async function* fitTogether(plan: FitPlan, group: ProcessGroup): AsyncGen
       log.adopt(begun);
     }
     await session.share();
-    isTraining = true;
     return yield* new FitLoop(plan, session, log).run();
   } catch (error) {
-    // Before it trains, a process that is stopped is the only one that knows.
-    if (isTraining && isCommonError(error)) common(error);
-    if (!isKnownToAll(error)) await group.fail(error);
+    if (!isCommonError(error)) await group.fail(error);
     throw error;
   }
 }

@@ -102,6 +102,29 @@ describe("a program with a group of processes", function () {
     expect({ ...second, rank: 0 }).to.deep.equal({ ...first, rank: 0 });
   });
 
+  it("knows errors that all processes have from those of one alone", async () => {
+    const [first, second] = await together(2, "common");
+    const both = { epoch: ["ABORTED", true], evaluation: ["ABORTED", true], differing: ["PROCESSES_DIFFER", true],
+      alone: ["ABORTED", false], other: false };
+    // Of the error in a callback, by which one process stops all, the others know as a stop.
+    expect(first).to.deep.equal({ ...both, callback: ["ABORTED", true] });
+    expect(second).to.deep.equal({ ...both, callback: ["ABORTED", false] });
+  });
+
+  it("disposes a session that cannot begin in all processes", async () => {
+    for (const result of await together(2, "teachers")) {
+      expect(result["failed"]).to.have.property("code", "PROCESSES_DIFFER");
+      expect(result).to.have.property("disposed", 1);
+    }
+  });
+
+  it("leaves at the end of a block, once, and waits for the others", async () => {
+    for (const result of await together(2, "using")) {
+      expect(result["texts"]).to.deep.equal({ value: ["0", "1"] });
+      expect(result["disposed"]).to.have.property("code", "DISPOSED");
+    }
+  });
+
   it("learns why another process cannot continue", async () => {
     const [first, second] = await together(2, "wrong");
     expect(second!["failed"]).to.have.property("code", "LABEL_OUT_OF_RANGE");

@@ -1,6 +1,7 @@
 // Uses of a group by programs of their own: loop.mjs MODE [TIMEOUT [FILE]]. Prints the results as JSON.
 import { Worker } from "node:worker_threads";
-import { createDistiller, createModel, createSession, joinProcessGroup, loadDataset, Tensor } from "reviewkd";
+import { createDistiller, createModel, createSession, isCommonError, joinProcessGroup, loadDataset, Session,
+  Tensor } from "reviewkd";
 
 const [mode, timeout = "60"] = process.argv.slice(2);
 const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -133,6 +134,47 @@ const MODES = {
     const { losses } = await second.session.trainEpoch(second.data, { epoch: 0, epochs: 1, batchSize: 10, seed: 3 });
     await second.session.checkSame();
     return { position, total: losses.total };
+  },
+  /** Errors of all processes, and of one alone; `ABORTED` is either. */
+  async common(group) {
+    const { data, model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    const isCommon = (promise) => promise.then(() => "none", (error) => [error.code, isCommonError(error)]);
+    const isLast = group.rank === group.size - 1;
+    const signal = isLast ? AbortSignal.abort() : undefined;
+    const epoch = { epoch: 0, epochs: 1, batchSize: 2, seed: 3, augment: false };
+    return { epoch: await isCommon(session.trainEpoch(data, { ...epoch, signal })),
+      evaluation: await isCommon(session.evaluate(data.test, { batchSize: 1, signal })),
+      differing: await isCommon(group.assertSame(group.rank, "settings")),
+      alone: await isCommon(model.evaluate(data.test, { signal: AbortSignal.abort() })),
+      callback: await isCommon(session.trainEpoch(data, { ...epoch, onProgress: () => {
+        if (isLast) throw Object.assign(new Error("mine"), { name: "ReviewKdError", code: "ABORTED" });
+      } })), other: isCommonError(new Error("other")) || isCommonError(undefined) };
+  },
+  /** Teachers that differ, which a session finds when it begins: it is disposed. */
+  async teachers(group) {
+    const [teacher, student] = await Promise.all(
+      [1 + group.rank, 9].map((seed) => createModel("resnet8", { numClasses: 4, seed })),
+    );
+    await teacher.loadStateDict(await teacher.stateDict());
+    const distiller = await createDistiller({ teacher, student, method: { kind: "kd" } });
+    let disposed = 0;
+    const { dispose } = Session.prototype;
+    Session.prototype.dispose = function () {
+      disposed += 1;
+      dispose.call(this);
+    };
+    return { failed: await outcome(createSession({ distiller, threads: 1, distributed: group })), disposed };
+  },
+  /** Leaves by the end of a block; the others wait for it. */
+  async using(group) {
+    await group.barrier();
+    if (group.rank > 0) await new Promise((resolve) => setTimeout(resolve, 500));
+    const texts = await outcome(group.exchange(String(group.rank)));
+    await group[Symbol.asyncDispose]();
+    await group[Symbol.asyncDispose]();
+    await group.leave();
+    return { texts, disposed: await outcome(group.barrier()) };
   },
   /** Other batches in one process: an error of this one alone, of which the others learn. */
   async wrong(group) {
