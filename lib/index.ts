@@ -41,7 +41,7 @@ export { ERROR_CODES, isReviewKdError, messageOf, ReviewKdError, type ErrorCode,
   type ReviewKdErrorOptions } from "./errors.js";
 export { processEnvironment, type EnvironmentVariables, type ProcessEnvironment } from "./distributed/environment.js";
 export { launchProcesses, type LaunchEvent, type LaunchOptions, type LaunchResult } from "./distributed/launch.js";
-export { listenForLauncherEnd, stopSeconds as launchStopSeconds } from "./distributed/launched.js";
+export { launchStopSeconds, listenForLauncherEnd } from "./distributed/launched.js";
 export { listenForStopSignals, type StopSignal } from "./distributed/stop-signals.js";
 export { fit } from "./runs/fit.js";
 export { endProcess } from "./native.js";

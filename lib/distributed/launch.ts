@@ -199,7 +199,8 @@ async function programOf(plan: LaunchPlan, run: string, restarts: number): Promi
   const master = plan.master ?? { host: "127.0.0.1", port: await freePort() };
   const shared = { ...inheritedEnvironment(plan), MASTER_ADDR: master.host, MASTER_PORT: String(master.port),
     WORLD_SIZE: String(plan.nodes * processes), LOCAL_WORLD_SIZE: String(processes), REVIEWKD_LAUNCH: run,
-    REVIEWKD_RESTART_COUNT: String(restarts), REVIEWKD_STOP_SECONDS: String(stopSeconds) };
+    REVIEWKD_RESTART_COUNT: String(restarts), REVIEWKD_STOP_SECONDS: String(stopSeconds),
+    REVIEWKD_LAUNCHER_PID: String(process.pid) };
   const environments = Array.from({ length: processes },
     (_, index) => ({ ...shared, LOCAL_RANK: String(index), RANK: String(plan.nodeRank * processes + index) }));
   return { script, execArgv, args, stopSeconds, environments };

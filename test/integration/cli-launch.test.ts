@@ -172,6 +172,13 @@ describe("command line: launch", () => {
     expect(existsSync(at("orphans", "run.lock"))).to.equal(false);
   });
 
+  it("takes no end of another parent for that of the launcher", async () => {
+    const script = fileURLToPath(new URL("programs/fork-in-launched.mjs", import.meta.url));
+    const { code, stdout, stderr } = await start([], { script }).finished;
+    expect(code, stderr).to.equal(0);
+    expect(stdout).to.equal("grandchild: done\nchild: done\n");
+  });
+
   it("leaves none behind that does not stop in time", async function () {
     if (process.platform !== "linux") this.skip();
     // Drawing the data takes half a minute, in which nothing can be stopped.
