@@ -2,7 +2,12 @@ import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 
-/** The processors that this process may use, at least 1: by its affinity and, in a container, by its CPU quota. */
+/**
+ * The processors that this process may use, at least 1: by its affinity and, in a container, by its CPU quota.
+ *
+ * The addon knows them as well (`processors` of `systemInfo()`), and quotas of control groups of version 1 with them.
+ * A launcher loads neither it nor libtorch: it would hold hundreds of megabytes for as long as its processes train.
+ */
 export function processors(root = "/sys/fs/cgroup", own = ownCgroup()): number {
   let least = availableParallelism();
   for (let group = own;; group = dirname(group)) {
