@@ -33,13 +33,17 @@ Napi::Value exchange(const Napi::CallbackInfo& info, const Owner& owner) {
 }
 
 Napi::Value report_error(const Napi::CallbackInfo& info, const Owner& owner) {
-  return run_async(
-      info.Env(), owner->thread,
+  // The group's own thread may wait for the others.
+  const auto thread = Runtime::of(info.Env()).new_thread();
+  const auto promise = run_async(
+      info.Env(), thread,
       [owner, code = string_of(info[0], "code"), message = string_of(info[1], "message")] {
         owner->group->report_error(code, message);
         return Nothing{};
       },
       to_undefined);
+  thread->close();
+  return promise;
 }
 
 Napi::Value leave(const Napi::CallbackInfo& info, const Owner& owner) {

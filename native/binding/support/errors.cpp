@@ -54,8 +54,8 @@ Napi::Error to_js_error(Napi::Env env, const std::exception_ptr& error) {
   for (size_t i = 0; i < own.valid().size(); ++i) valid.Set(i, own.valid()[i]);
   Napi::Object options = Napi::Object::New(env);
   options.Set("valid", valid);
-  const Napi::Object instance = error_class.New(
-      {Napi::String::New(env, to_string(own.code())), Napi::String::New(env, own.what()), options});
+  const Napi::Object instance =
+      error_class.New({Napi::String::New(env, to_string(own.code())), Napi::String::New(env, own.what()), options});
   return Napi::Error(env, instance);
 }
 

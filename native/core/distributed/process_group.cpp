@@ -17,7 +17,7 @@
 
 namespace reviewkd {
 
-/// What the processes have in common: until they leave.
+/// The connections of a process that has not left.
 struct ProcessGroup::Meeting {
   Meeting(const JoinOptions& options, const meeting::Met& met, const std::atomic<int>& waiting)
       : store(met.store), monitor(met.client, options, met.members, waiting) {}
@@ -127,7 +127,8 @@ std::unique_ptr<Communicator> ProcessGroup::open(const std::string& name, int64_
   });
 }
 
-std::unique_ptr<Communicator> ProcessGroup::connect(const std::string& name, int64_t count, Look look) {
+std::unique_ptr<Communicator> ProcessGroup::connect(const std::string& name, int64_t count,
+                                                    const Look& while_connecting) {
   const auto meeting = this->meeting();
   const auto options = c10d::ProcessGroupGloo::Options::create(milliseconds_of(options_.timeout_seconds));
   options->devices.push_back(gloo_device(options_.address));
@@ -140,9 +141,9 @@ std::unique_ptr<Communicator> ProcessGroup::connect(const std::string& name, int
         [=, rank = static_cast<int>(rank()), size = static_cast<int>(count)] {
           *backend = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
         },
-        meeting->monitor.connection_look(look));
+        meeting->monitor.connection_look(while_connecting));
   });
-  return std::make_unique<BackendCommunicator>(std::move(*backend), std::move(look));
+  return std::make_unique<BackendCommunicator>(std::move(*backend), look());
 }
 
 void ProcessGroup::report_error(const std::string& code, const std::string& message) {

@@ -85,7 +85,8 @@ class ProcessGroup {
   std::shared_ptr<Meeting> meeting() const;
   /// Ends a wait for others once it is abandoned or the group has an error.
   std::function<void()> look() const;
-  std::unique_ptr<Communicator> connect(const std::string& name, int64_t count, std::function<void()> look);
+  std::unique_ptr<Communicator> connect(const std::string& name, int64_t count,
+                                        const std::function<void()>& while_connecting);
 
   JoinOptions options_;
   std::vector<Member> members_;

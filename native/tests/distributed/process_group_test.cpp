@@ -201,7 +201,8 @@ TEST(ProcessGroup, NamesAProcessThatHangsRatherThanThoseThatWaitForIt) {
   const auto work = [](ProcessGroup& group) {
     group.together([]() -> void { throw CommunicationError("Timed out waiting 60000ms for recv"); });
   };
-  processes.start({work, [](ProcessGroup& group) {
+  processes.start({work,
+                   [](ProcessGroup& group) {
                      // Waits, and has not reached its timeout.
                      group.together([] { std::this_thread::sleep_for(milliseconds(6000)); });
                    },

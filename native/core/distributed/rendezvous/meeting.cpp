@@ -262,7 +262,7 @@ std::vector<Member> wait_for_all(const JoinOptions& options, const StoreClient& 
       return members_of(options, client);
     }
     check_stop(stop);
-    // The first process counts the others, so that a thousand of them do not all ask for a thousand.
+    // The first process counts the others, so that a thousand of them do not each look for a thousand.
     if (self.rank == 0) {
       const std::vector<int64_t> missing = missing_of(options, client, come);
       if (missing.empty()) client.write_first(kOutcome, kAllMet);

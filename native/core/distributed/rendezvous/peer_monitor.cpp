@@ -36,7 +36,7 @@ constexpr double kLearnSeconds = 25;
 /// The key of the group's error; the first one counts.
 constexpr const char* kError = "error";
 
-// What a process does, behind the number of its beat.
+// The state of a process, behind the number of its beat.
 constexpr const char* kWorks = "works";
 constexpr const char* kWaits = "waits";
 constexpr const char* kKnows = "knows the error";
@@ -83,7 +83,7 @@ void PeerWatch::read() {
     peer.beat = beat;
     peer.has_left = beat == kLeft;
     peer.knows = beat.ends_with(kKnows);
-    peer.has_waited = peer.has_waited || peer.knows || beat.ends_with(kWaits);
+    peer.works = beat.ends_with(kWorks);
   }
 }
 
@@ -99,7 +99,7 @@ std::vector<int64_t> PeerWatch::silent(double seconds) const {
 std::vector<int64_t> PeerWatch::busy() const {
   std::vector<int64_t> ranks;
   for (int64_t rank = 0; rank < size_; ++rank) {
-    if (rank != rank_ && !peers_.at(static_cast<size_t>(rank)).has_waited) ranks.push_back(rank);
+    if (rank != rank_ && peers_.at(static_cast<size_t>(rank)).works) ranks.push_back(rank);
   }
   return ranks;
 }

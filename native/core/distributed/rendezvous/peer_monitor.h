@@ -35,7 +35,7 @@ class PeerWatch {
   void read();
   /// Those that have left, or have shown no sign of life for so many seconds.
   std::vector<int64_t> silent(double seconds) const;
-  /// Those that have worked in each reading, while others wait for them.
+  /// Those that work while others wait for them.
   std::vector<int64_t> busy() const;
   /// Whether a process is there and does not know yet that the group has an error.
   bool is_unaware(int64_t rank, double silent_seconds) const;
@@ -46,7 +46,7 @@ class PeerWatch {
     std::string beat;
     double quiet_seconds = 0;
     bool has_left = false;
-    bool has_waited = false;
+    bool works = false;
     bool knows = false;
   };
 
