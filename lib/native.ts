@@ -230,8 +230,8 @@ export interface NativeProcessGroup extends Disposable {
   members(): NativeMember[];
   /** The texts of all processes, in the order of their ranks. */
   exchange(text: string): Promise<string[]>;
-  /** Leaves an error for the others, which lose this process. */
-  sayFarewell(code: string, message: string): Promise<void>;
+  /** Ends the work of all processes with an error of this one, unless there is one already. */
+  reportError(code: string, message: string): Promise<void>;
   leave(): Promise<void>;
 }
 
@@ -348,8 +348,6 @@ export interface Addon {
   joinProcessGroup(options: object, stop: NativeStopFlag): Promise<NativeProcessGroup>;
   /** Backends of c10d that this process can use. */
   processGroupBackends(): Promise<string[]>;
-  /** From now on operations have a part of the cores that this process may use as their default number of threads. */
-  shareCoresAmong(processes: number): void;
   /** Undefined if another owner holds the lock. */
   lockFile(path: string): Promise<NativeFileLock | undefined>;
   createDetector(options: object): Promise<NativeModel>;

@@ -1,10 +1,9 @@
-import { createSocket } from "node:dgram";
-import { once } from "node:events";
 import { hostname } from "node:os";
 import { z } from "zod";
 import { differences, flattened } from "../config/differences.js";
 import { PositiveNumber } from "../config/schemas/common.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
+import { addressOf } from "../distributed/address.js";
 import { processEnvironment, type ProcessEnvironment } from "../distributed/environment.js";
 import { atCall, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import { VERSION } from "../install/version.js";
@@ -149,7 +148,7 @@ export class ProcessGroup extends NativeObject<NativeProcessGroup> {
    */
   async fail(error: unknown): Promise<void> {
     const code = isReviewKdError(error) ? error.code : "INTERNAL";
-    if (code !== "PROCESS_LOST") await this.native.sayFarewell(code, messageOf(error));
+    if (code !== "PROCESS_LOST") await this.native.reportError(code, messageOf(error));
   }
 
   /**
@@ -266,26 +265,6 @@ async function join(options: JoinOptions): Promise<ProcessGroup> {
     { master: environment.master, storeIsHosted: environment.storeIsHosted, prefix: environment.prefix,
       address: await addressOf(environment) };
   const native = await withSignal({ signal, what: "joining the other processes" },
-    (stop) => addon().joinProcessGroup({ ...self, rank, size, ...meeting }, stop));
-  addon().shareCoresAmong(localSize);
+    (stop) => addon().joinProcessGroup({ ...self, rank, size, localSize, ...meeting }, stop));
   return new ProcessGroup(native, rank, size, localRank, environment?.launcher ?? null);
-}
-
-const LOOPBACK = "127.0.0.1";
-
-/** The address of this machine from which the way leads to the master, where others reach it. */
-async function addressOf({ size, localSize, master }: ProcessEnvironment): Promise<string> {
-  if (size === localSize) return LOOPBACK;
-  const socket = createSocket(master.host.includes(":") ? "udp6" : "udp4");
-  try {
-    // Connects no one: it only asks the system for the route.
-    socket.connect(master.port, master.host);
-    await once(socket, "connect");
-    return socket.address().address;
-  } catch {
-    // Joining will say that the master cannot be reached.
-    return LOOPBACK;
-  } finally {
-    socket.close();
-  }
 }

@@ -23,9 +23,12 @@ export interface ProcessEnvironment {
   readonly master: { readonly host: string; readonly port: number };
   /** Whether the launcher runs the store, so that rank 0 is a client of it as well. */
   readonly storeIsHosted: boolean;
-  /** Prefix of all keys in the store: run id and restart count. */
+  /**
+   * Prefix of all keys in the store: run id and, unless the launcher is torchrun, restart count. The agents of torchrun
+   * count restarts each for itself; processes that it has restarted meet by rank 0.
+   */
   readonly prefix: string;
-  /** How often the launcher has restarted the processes. */
+  /** How often the launcher has restarted the processes; an agent of torchrun, those of its machine. */
   readonly restarts: number;
 }
 
@@ -79,8 +82,9 @@ export function processEnvironment(env: EnvironmentVariables = process.env): Pro
   const launcher = fromVariables(env) ?? fromOpenMpi(env) ?? fromSlurm(env);
   if (launcher === undefined || launcher.place.size === 1) return undefined;
   const { name, place, storeIsHosted, restarts, run } = launcher;
+  const attempt = name === "torchrun" ? "" : `/${restarts}`;
   return { launcher: name, ...place, master: masterOf(env, launcher), storeIsHosted,
-    prefix: `reviewkd/${run}/${restarts}`, restarts };
+    prefix: `reviewkd/${run}${attempt}`, restarts };
 }
 
 /** RANK and WORLD_SIZE with those that torchrun and `reviewkd launch` add. */

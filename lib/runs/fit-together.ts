@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { throwIfAborted } from "../api/abort.js";
+import { throwIfAborted, withSignal } from "../api/abort.js";
 import type { DatasetSplit } from "../api/dataset.js";
 import { isCommonError, type ProcessGroup } from "../api/process-group.js";
-import { createSession } from "../api/session.js";
+import { createSession, type AnySession } from "../api/session.js";
 import { optionsOf } from "../config/options-of.js";
 import type { FitEvent } from "../config/schemas/fit-event.js";
 import type { FitResult } from "../config/schemas/run-record.js";
 import { StepOptions } from "../config/schemas/training.js";
+import { ReviewKdError } from "../errors.js";
 import { FitLoop } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
 import { comparableSettings } from "./config-changes.js";
@@ -18,8 +19,7 @@ export async function* fitTogether(plan: FitPlan, group: ProcessGroup): AsyncGen
     throwIfAborted(plan.signal, "the training");
     await group.assertSame(await description(plan), "training");
     using log = await openRun(plan, group);
-    using session = await createSession({ ...plan.target, ...optionsOf(StepOptions, plan.training),
-      distributed: group });
+    using session = await connectSession(plan, group);
     const begun = await group.fromFirst(async () => {
       await log.begin(session);
       return log.begun;
@@ -34,6 +34,14 @@ export async function* fitTogether(plan: FitPlan, group: ProcessGroup): AsyncGen
     if (!isCommonError(error)) await group.fail(error);
     throw error;
   }
+}
+
+/** A process that is stopped while it waits for the others stops them as well. */
+async function connectSession(plan: FitPlan, group: ProcessGroup): Promise<AnySession> {
+  const stopped = new ReviewKdError("ABORTED", "the training was stopped while the processes connected.");
+  const onStop = (): void => void group.fail(stopped).catch(() => undefined);
+  return withSignal({ signal: plan.signal, what: "the training", onStop, isShared: true },
+    async () => createSession({ ...plan.target, ...optionsOf(StepOptions, plan.training), distributed: group }));
 }
 
 async function openRun(plan: FitPlan, group: ProcessGroup): Promise<RunState> {

@@ -79,7 +79,6 @@ constexpr EntryPoint kEntryPoints[] = {
     {"lockFile", lock_file},
     {"joinProcessGroup", join_process_group},
     {"processGroupBackends", process_group_backends_of},
-    {"shareCoresAmong", share_cores_among_of},
     {"hierarchicalContextLoss", hierarchical_context_loss_of},
     {"callFunction", call_function},
     {"createDetector", create_detector},

@@ -38,13 +38,13 @@ describe("the processes of torchrun", function () {
     }
   });
 
-  it("have other keys after a restart", async () => {
+  it("count a restart, with the same keys", async () => {
     const found = await torchrun("--nproc-per-node", "2", "--max-restarts", "1", "--no-python", process.execPath,
       program, "--fail-once");
     // The second process may be ended before it has printed.
     const again = found.filter((one) => one?.restarts === 1);
     expect(again.map((one) => one?.rank)).to.deep.equal([0, 1]);
-    expect(again[0]?.prefix).to.match(/\/1$/).and.equal(again[1]?.prefix).and.not.equal(found[0]?.prefix);
+    for (const one of again) expect(one?.prefix).to.equal(found[0]?.prefix);
   });
 
   it("need no others if there is one", async () => {

@@ -4,7 +4,6 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
-#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd::binding {
 
@@ -33,14 +32,18 @@ Napi::Value exchange(const Napi::CallbackInfo& info, const Owner& owner) {
       [](Napi::Env env, const std::vector<std::string>& texts) -> Napi::Value { return to_array(env, texts); });
 }
 
-Napi::Value say_farewell(const Napi::CallbackInfo& info, const Owner& owner) {
-  return run_async(
-      info.Env(), owner->thread,
-      [owner, farewell = Farewell{string_of(info[0], "code"), string_of(info[1], "message")}] {
-        owner->group->say_farewell(farewell);
+Napi::Value report_error(const Napi::CallbackInfo& info, const Owner& owner) {
+  // The group's own thread may wait for the others.
+  const auto thread = Runtime::of(info.Env()).new_thread();
+  const auto promise = run_async(
+      info.Env(), thread,
+      [owner, code = string_of(info[0], "code"), message = string_of(info[1], "message")] {
+        owner->group->report_error(code, message);
         return Nothing{};
       },
       to_undefined);
+  thread->close();
+  return promise;
 }
 
 Napi::Value leave(const Napi::CallbackInfo& info, const Owner& owner) {
@@ -48,6 +51,7 @@ Napi::Value leave(const Napi::CallbackInfo& info, const Owner& owner) {
       info.Env(), owner->thread,
       [owner] {
         owner->group->leave();
+        owner->cores.reset();
         return Nothing{};
       },
       to_undefined);
@@ -59,13 +63,15 @@ Napi::Value leave(const Napi::CallbackInfo& info, const Owner& owner) {
 void ProcessGroupHandle::define(Napi::Env env) {
   Handle::define(env, InstanceMethod("members", &ProcessGroupHandle::call<process_group_methods::members>),
                  InstanceMethod("exchange", &ProcessGroupHandle::call<process_group_methods::exchange>),
-                 InstanceMethod("sayFarewell", &ProcessGroupHandle::call<process_group_methods::say_farewell>),
+                 InstanceMethod("reportError", &ProcessGroupHandle::call<process_group_methods::report_error>),
                  InstanceMethod("leave", &ProcessGroupHandle::call<process_group_methods::leave>));
 }
 
 Napi::Value join_process_group(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
-    const JoinOptions options = JoinOptions::from(options_of(info[0], "options"));
+    const Options given = options_of(info[0], "options");
+    const JoinOptions options = JoinOptions::from(given);
+    const auto local_size = static_cast<int>(given.integer("localSize"));
     const auto stop = StopFlagHandle::unwrap(info[1]);
     auto& runtime = Runtime::of(info.Env());
     const auto thread = runtime.new_thread();
@@ -75,6 +81,7 @@ Napi::Value join_process_group(const Napi::CallbackInfo& info) {
           auto owner = std::make_shared<GroupThread>();
           owner->thread = thread;
           owner->group = ProcessGroup::join(options, *stop, is_abandoned);
+          owner->cores.emplace(local_size);
           return owner;
         },
         [](Napi::Env env, const std::shared_ptr<GroupThread>& owner) -> Napi::Value {
@@ -88,13 +95,6 @@ Napi::Value process_group_backends_of(const Napi::CallbackInfo& info) {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(), [] { return process_group_backends(); },
         [](Napi::Env env, const std::vector<std::string>& names) -> Napi::Value { return to_array(env, names); });
-  });
-}
-
-Napi::Value share_cores_among_of(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] {
-    ops::share_cores_among(static_cast<int>(integer_of(info[0], "processes")));
-    return info.Env().Undefined();
   });
 }
 

@@ -4,9 +4,12 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "binding/support/handle.h"
 #include "core/distributed/process_group.h"
+#include "core/ops/threads/default_threads.h"
 
 namespace reviewkd::binding {
 
@@ -14,9 +17,14 @@ namespace reviewkd::binding {
 struct GroupThread {
   std::shared_ptr<ProcessGroup> group;
   std::shared_ptr<WorkerThread> thread;
+  /// Of the cores, until the process leaves the group.
+  std::optional<ops::CoresShare> cores;
 
   ~GroupThread() {
-    if (thread) thread->close();
+    if (!thread) return;
+    // Closing connections may take a moment, which JavaScript's thread must not wait.
+    thread->post([group = std::move(group)]() mutable { group.reset(); });
+    thread->close();
   }
 };
 
@@ -29,13 +37,10 @@ class ProcessGroupHandle : public Handle<ProcessGroupHandle, GroupThread> {
   static void define(Napi::Env env);
 };
 
-/// (options: as JoinOptions::from, stop: StopFlag) -> Promise<ProcessGroup>
+/// (options: as JoinOptions::from, with localSize, the number of processes on this machine; stop: StopFlag) -> Promise<ProcessGroup>
 Napi::Value join_process_group(const Napi::CallbackInfo& info);
 
 /// () -> the backends that this process can use, such as "gloo".
 Napi::Value process_group_backends_of(const Napi::CallbackInfo& info);
-
-/// (processes) -> undefined; see ops::share_cores_among.
-Napi::Value share_cores_among_of(const Napi::CallbackInfo& info);
 
 }  // namespace reviewkd::binding

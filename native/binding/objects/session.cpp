@@ -60,23 +60,22 @@ Napi::Value on_thread(Napi::Env env, const std::shared_ptr<SessionThread>& owner
       std::move(convert), std::move(settled));
 }
 
-/// Runs work that other processes take part in. After an error of this one alone they receive the reason, and no longer
-/// wait.
+/// Reports an error of this process to the others, so that they no longer wait. Returns whether it is one of this process
+/// alone: all of them stop, or meet such a loss, at the same step.
+bool report_to_peers(ProcessGroup& group, const Error& error) {
+  if (error.code() == ErrorCode::kAborted || error.code() == ErrorCode::kNonFiniteLoss) return false;
+  group.report_error(to_string(error.code()), error.what());
+  return true;
+}
+
+/// Runs work that other processes take part in. After an error of this one alone they receive the reason.
 template <typename Work>
 auto with_peers(const SessionThread& owner, const Work& work) {
-  const auto leave = [&](const Farewell& farewell) {
-    owner.group->say_farewell(farewell);
-    owner.session->leave_peers();
-  };
   try {
     return work();
-  } catch (const Error& error) {
-    // All processes stop, or meet such a loss, at the same step.
-    const bool is_common = error.code() == ErrorCode::kAborted || error.code() == ErrorCode::kNonFiniteLoss;
-    if (owner.session->peers() != nullptr && !is_common) leave({to_string(error.code()), error.what()});
-    throw;
-  } catch (const std::exception& error) {
-    if (owner.session->peers() != nullptr) leave({to_string(ErrorCode::kInternal), error.what()});
+  } catch (...) {
+    const bool has_peers = owner.session->peers() != nullptr;
+    if (has_peers && report_to_peers(*owner.group, to_error(std::current_exception()))) owner.session->leave_peers();
     throw;
   }
 }
@@ -307,26 +306,35 @@ Napi::Value create_session(const Napi::CallbackInfo& info) {
       device_index = integer_of(peers.Get("localRank"), "localRank");
     }
     const auto thread = Runtime::of(env).new_thread();
+    const auto create = [=](SessionThread& owner) {
+      std::optional<at::Device> device;
+      if (!device_name.empty()) device = parse_device(device_name, device_index);
+      // Each process of a machine has a device of its own.
+      else if (group && network->device().is_cuda()) device = parse_device("cuda", device_index);
+      move_to(device, *network);
+      if (distiller) {
+        move_to(device, distiller->teacher());
+        if (device) distiller->modules().to(*device);
+        owner.session = std::make_unique<Session>(distiller, task_of(*network), session_options);
+      } else {
+        owner.session = std::make_unique<Session>(network, task_of(*network), session_options);
+      }
+      if (group) {
+        owner.group = group;
+        owner.session->join(std::make_unique<DataParallel>(group, *owner.session, name));
+      }
+    };
     return run_async(
         env, thread,
         [=] {
           auto owner = std::make_shared<SessionThread>();
           owner->thread = thread;  // from here on the thread ends with its owner, also if what follows throws
-          std::optional<at::Device> device;
-          if (!device_name.empty()) device = parse_device(device_name, device_index);
-          // Each process of a machine has a device of its own.
-          else if (group && network->device().is_cuda()) device = parse_device("cuda", device_index);
-          move_to(device, *network);
-          if (distiller) {
-            move_to(device, distiller->teacher());
-            if (device) distiller->modules().to(*device);
-            owner->session = std::make_unique<Session>(distiller, task_of(*network), session_options);
-          } else {
-            owner->session = std::make_unique<Session>(network, task_of(*network), session_options);
-          }
-          if (group) {
-            owner->group = group;
-            owner->session->join(std::make_unique<DataParallel>(group, *owner->session, name));
+          try {
+            create(*owner);
+          } catch (...) {
+            // The others wait for the connections of this session.
+            if (group) report_to_peers(*group, to_error(std::current_exception()));
+            throw;
           }
           return owner;
         },

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <utility>
 
 #include "binding/objects/between_step_tasks.h"
 #include "binding/support/handle.h"
@@ -22,7 +23,10 @@ struct SessionThread {
   BetweenStepTasks between_steps;
 
   ~SessionThread() {
-    if (thread) thread->close();
+    if (!thread) return;
+    // Closing connections may take seconds, which JavaScript's thread must not wait.
+    if (group) thread->post([session = std::shared_ptr<Session>(std::move(session))]() mutable { session.reset(); });
+    thread->close();
   }
 };
 

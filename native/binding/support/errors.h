@@ -5,10 +5,15 @@
 
 #include <exception>
 
+#include "core/base/error.h"
+
 namespace reviewkd::binding {
 
-/// The JavaScript error for `error`: a ReviewKdError with code, message and valid names. Other exceptions, including
-/// libtorch's and the standard library's, become errors with the code INTERNAL or OUT_OF_MEMORY.
+/// `error` as one of our own. Other exceptions, including libtorch's and the standard library's, become errors with the
+/// code INTERNAL or OUT_OF_MEMORY.
+Error to_error(const std::exception_ptr& error);
+
+/// The JavaScript error for `error`: a ReviewKdError with code, message and valid names.
 Napi::Error to_js_error(Napi::Env env, const std::exception_ptr& error);
 
 /// Runs `body` and rethrows its exceptions as JavaScript errors.

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -35,7 +36,6 @@ class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}
 
-  bool is_at_end() const { return bytes_.empty(); }
   template <typename Value>
   Value get() {
     static_assert(std::is_trivially_copyable_v<Value>);

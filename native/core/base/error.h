@@ -29,6 +29,7 @@ namespace reviewkd {
   CODE(kFileUnsupported, "FILE_UNSUPPORTED") \
   CODE(kFileAccess, "FILE_ACCESS") \
   CODE(kCudaUnavailable, "CUDA_UNAVAILABLE") \
+  CODE(kProcessEnvironment, "PROCESS_ENVIRONMENT") \
   CODE(kPortInUse, "PORT_IN_USE") \
   CODE(kMasterUnreachable, "MASTER_UNREACHABLE") \
   CODE(kProcessesMissing, "PROCESSES_MISSING") \

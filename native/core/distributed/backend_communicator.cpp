@@ -2,18 +2,17 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
 
-#include "core/base/error.h"
 #include "core/base/stopwatch.h"
+#include "core/distributed/rendezvous/store_client.h"
 
 namespace reviewkd {
 namespace {
 
-/// How often a wait looks whether it was abandoned.
-constexpr std::chrono::milliseconds kBetweenLooks{50};
 /// How long a device may take to its last operation.
 constexpr double kFinishSeconds = 5;
 
@@ -26,9 +25,8 @@ struct Ended {
 
 }  // namespace
 
-BackendCommunicator::BackendCommunicator(c10::intrusive_ptr<c10d::Backend> backend,
-                                         std::shared_ptr<const std::atomic<bool>> is_abandoned)
-    : backend_(std::move(backend)), is_abandoned_(std::move(is_abandoned)) {}
+BackendCommunicator::BackendCommunicator(c10::intrusive_ptr<c10d::Backend> backend, std::function<void()> look)
+    : backend_(std::move(backend)), look_(std::move(look)) {}
 
 BackendCommunicator::~BackendCommunicator() {
   // A backend waits for its operations when it is destroyed, which an abandoned one would for the whole timeout.
@@ -44,6 +42,10 @@ void BackendCommunicator::finish_on_device() {
   } catch (const std::exception&) {
     // The device has failed, which was reported by the work on it.
   }
+}
+
+void BackendCommunicator::run(const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  communicate([&] { wait_for(start()); });
 }
 
 void BackendCommunicator::wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
@@ -63,9 +65,9 @@ void BackendCommunicator::wait_for(const c10::intrusive_ptr<c10d::Work>& work) {
   {
     std::unique_lock lock(ended->mutex);
     while (!ended->changed.wait_for(lock, kBetweenLooks, [&] { return ended->has_ended; })) {
-      if (!*is_abandoned_) continue;
       is_busy_ = true;
-      fail(ErrorCode::kAborted, "the work with other processes was stopped.");
+      look_();
+      is_busy_ = false;
     }
   }
   work->wait();  // throws its error
@@ -78,7 +80,7 @@ void BackendCommunicator::all_gather(at::Tensor into, at::Tensor own) {
     if constexpr (requires { backend.all_gather_single(into, own); }) return backend.all_gather_single(into, own);
     else return backend._allgather_base(into, own);
   };
-  wait_for(call(*backend_));
+  run([&] { return call(*backend_); });
 }
 
 void BackendCommunicator::all_to_all(at::Tensor into, at::Tensor own) {
@@ -88,14 +90,14 @@ void BackendCommunicator::all_to_all(at::Tensor into, at::Tensor own) {
       return backend.all_to_all_single(into, own, equal_parts, equal_parts);
     else return backend.alltoall_base(into, own, equal_parts, equal_parts);
   };
-  wait_for(call(*backend_));
+  run([&] { return call(*backend_); });
 }
 
 void BackendCommunicator::broadcast(at::Tensor values, int64_t from) {
   std::vector<at::Tensor> tensors{std::move(values)};
   c10d::BroadcastOptions options;
   options.rootRank = from;
-  wait_for(backend_->broadcast(tensors, options));
+  run([&] { return backend_->broadcast(tensors, options); });
 }
 
 }  // namespace reviewkd

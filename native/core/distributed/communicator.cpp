@@ -3,7 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
-#include <algorithm>
+#include <cstring>
+#include <string>
 #include <vector>
 
 namespace reviewkd {
@@ -36,6 +37,17 @@ std::vector<at::Tensor> gathered_bytes(Communicator& communicator, const at::Ten
   for (int64_t rank = 0; rank < communicator.size(); ++rank)
     result.push_back(all[rank].narrow(0, 0, lengths[rank][0].item<int64_t>()));
   return result;
+}
+
+std::vector<std::string> gathered_texts(Communicator& communicator, const std::string& text) {
+  const at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);
+  std::memcpy(bytes.data_ptr(), text.data(), text.size());
+  std::vector<std::string> texts;
+  for (const at::Tensor& other : gathered_bytes(communicator, bytes)) {
+    const auto* begin = other.const_data_ptr<uint8_t>();
+    texts.emplace_back(begin, begin + other.numel());
+  }
+  return texts;
 }
 
 void sum_in_order(Communicator& communicator, const at::Tensor& values, int64_t active) {

@@ -2,16 +2,23 @@
 // Collective operations of the processes of a training, by libtorch's c10d: Gloo on the CPU, NCCL on CUDA.
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Device.h>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace reviewkd {
 
+/// An operation failed because of other processes, or of the way to them. The message is that of c10d or Gloo.
+class CommunicationError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// The processes of a group, each of which calls the same operations in the same order. An operation that another
-/// process does not take part in throws what c10d throws: at once if that process has ended, otherwise after the
+/// process does not take part in throws CommunicationError: at once if that process has ended, otherwise after the
 /// timeout. One caller at a time.
 class Communicator {
  public:
@@ -38,6 +45,9 @@ at::Tensor gathered(Communicator& communicator, const at::Tensor& values);
 
 /// bytes: [n] of uint8 on the CPU, of another length in each process -> those of all.
 std::vector<at::Tensor> gathered_bytes(Communicator& communicator, const at::Tensor& bytes);
+
+/// The texts of all processes.
+std::vector<std::string> gathered_texts(Communicator& communicator, const std::string& text);
 
 /// Replaces `values` by the sum of those of the first `active` processes, added in the order of their ranks, whatever
 /// their number: a process that adds the same values one after the other gets the same bits. Each process adds a part:

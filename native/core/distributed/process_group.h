@@ -2,20 +2,19 @@
 // The processes that train together: how they meet, what they know of each other, and why one of them is lost.
 //
 // They meet at a TCPStore of c10d, which the process of rank 0 or its launcher runs. Its keys begin with the run and its
-// number of restarts, so that processes of an earlier start are not mistaken for those of this one.
+// attempt, so that processes of an earlier start are not mistaken for those of this one.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/error.h"
 #include "core/distributed/communicator.h"
-#include "core/distributed/join_options.h"
+#include "core/distributed/rendezvous/join_options.h"
 
 namespace reviewkd {
 
@@ -34,7 +33,6 @@ class ProcessGroup {
 
   int64_t rank() const { return options_.self.rank; }
   int64_t size() const { return options_.self.size; }
-  double timeout_seconds() const { return options_.timeout_seconds; }
   const std::vector<Member>& members() const { return members_; }
 
   /// The texts of all processes, in the order of their ranks. Throws PROCESS_LOST, or the error that another ended with.
@@ -44,44 +42,61 @@ class ProcessGroup {
   /// same name, which is used once.
   std::unique_ptr<Communicator> open(const std::string& name, int64_t count, c10::DeviceType device);
 
-  /// Leaves an error for the others, which lose this process now: it exchanges no more texts. The first one counts.
-  void say_farewell(const Farewell& farewell);
+  /// Ends the work of all processes with an error of this one, unless there is one already: the others receive code and
+  /// message. This process exchanges no more texts.
+  void report_error(const std::string& code, const std::string& message);
 
-  /// Runs an operation with the others. If it fails, finds out which process was lost, and throws PROCESS_LOST with its
-  /// rank, host and farewell, or ABORTED if it was stopped.
+  /// Runs operations with the others. If one fails, finds out which process was lost, and throws PROCESS_LOST with its
+  /// rank, host and error, or ABORTED if it was stopped. Other errors are those of this process.
   template <typename Work>
   auto together(const Work& work) {
+    const WaitingScope scope(waiting_);
     try {
       return work();
-    } catch (const Error&) {
-      throw;
-    } catch (const std::exception& error) {
+    } catch (const CommunicationError& error) {
       throw_lost(error.what());
     }
   }
 
-  /// Waits until all others have come here too, at most a few seconds, and closes the connections. Nothing is called
-  /// afterwards.
+  /// Waits until all others have come here too, at most a few seconds, and closes the connections. Calls that follow, or
+  /// still run in other threads, throw PROCESS_LOST.
   void leave();
 
  private:
   struct Meeting;  // c10d's objects
 
-  ProcessGroup(JoinOptions options, std::unique_ptr<Meeting> meeting, std::vector<Member> members,
-               std::shared_ptr<const std::atomic<bool>> is_abandoned);
+  /// Counts the threads that wait for other processes.
+  class WaitingScope {
+   public:
+    explicit WaitingScope(std::atomic<int>& count) : count_(count) { ++count_; }
+    ~WaitingScope() { --count_; }
+    WaitingScope(const WaitingScope&) = delete;
+    WaitingScope& operator=(const WaitingScope&) = delete;
+
+   private:
+    std::atomic<int>& count_;
+  };
+
+  ProcessGroup(JoinOptions options, std::vector<Member> members, std::shared_ptr<const std::atomic<bool>> is_abandoned);
   [[noreturn]] void throw_lost(const std::string& reason);
-  Error find_lost(const std::string& reason);
+  /// Null for a group of one and after `leave`.
+  std::shared_ptr<Meeting> connected() const;
+  /// Throws PROCESS_LOST after `leave`.
+  std::shared_ptr<Meeting> meeting() const;
+  /// Ends a wait for others once it is abandoned or the group has an error.
+  std::function<void()> look() const;
+  std::unique_ptr<Communicator> connect(const std::string& name, int64_t count,
+                                        const std::function<void()>& while_connecting);
 
   JoinOptions options_;
-  std::unique_ptr<Meeting> meeting_;
   std::vector<Member> members_;
+  bool is_solo_;
   std::shared_ptr<const std::atomic<bool>> is_abandoned_;
+  std::atomic<int> waiting_ = 0;
+  mutable std::mutex meeting_mutex_;
+  std::shared_ptr<Meeting> meeting_;
   std::mutex exchange_mutex_;
   std::unique_ptr<Communicator> texts_;
-  std::mutex lost_mutex_;
-  /// The same error for every call after the first that failed.
-  std::optional<Error> lost_;
-  bool has_said_farewell_ = false;
 };
 
 /// Backends of c10d that this process can use: "gloo", and "nccl" with the CUDA plugin.

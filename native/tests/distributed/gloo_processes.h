@@ -34,7 +34,9 @@ inline void over_gloo(int processes, const std::function<void(Communicator&)>& w
           const auto options = c10d::ProcessGroupGloo::Options::create(std::chrono::seconds(20));
           options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1"));
           BackendCommunicator communicator(c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, processes, options),
-                                           is_abandoned);
+                                           [is_abandoned] {
+                                             if (*is_abandoned) fail(ErrorCode::kAborted, "stopped");
+                                           });
           work(communicator);
         } catch (...) {
           errors[static_cast<size_t>(rank)] = std::current_exception();

@@ -1,6 +1,8 @@
 // The default number of threads of an operation.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/ops/threads/default_threads.h"
 
 namespace reviewkd::tests {
@@ -47,6 +49,16 @@ TEST(DefaultThreads, AreNotTakenFromOtherTexts) {
   EXPECT_EQ(ops::thread_count_in(nullptr), 0);
   for (const auto* text : {"", "0", "-2", "four", "2x", ",2", "1.5", "-99999999999999999999"})
     EXPECT_EQ(ops::thread_count_in(text), 0) << text;
+}
+
+TEST(DefaultThreads, AreAPartOfTheCoresWhileOthersTrainHere) {
+  const ops::DefaultThreads all = ops::default_threads();
+  if (all.origin != ThreadsOrigin::kCores && all.origin != ThreadsOrigin::kQuota) GTEST_SKIP() << "their own";
+  {
+    const ops::CoresShare two(2), three(3);
+    EXPECT_EQ(ops::default_threads().count, std::max(1, all.count / 3));
+  }
+  EXPECT_EQ(ops::default_threads().count, all.count);
 }
 
 }  // namespace

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { freePort } from "../../../lib/distributed/free-port.js";
 import { pythonWithTorch } from "../../support/python-torch.js";
 import { uniforms } from "../../support/uniforms.js";
 import { outcomeOf, type Outcome } from "../fit-programs.js";
 import { start, useDirectory, type Running } from "../helpers.js";
-import { isAlive, textOf } from "./ranks.js";
+import { isAlive, reportsOf, textOf } from "./ranks.js";
 
 const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 const SIZE = 2;
@@ -95,4 +96,29 @@ describe("a training in several processes that are killed", function () {
     }
     await keepKilling("torchrun", TORCHRUN_KILLS, torchrun(python));
   });
+
+  it("resumes after one of two agents of torchrun restarts its process, which the other one does not count",
+    async function () {
+      const python = await pythonWithTorch();
+      if (python === undefined) {
+        this.test!.title += " (skipped: no Python with torch, set REVIEWKD_TEST_PYTHON)";
+        this.skip();
+      }
+      const run = join(directory.path, "agents");
+      const port = await freePort();
+      const words = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d",
+        "--rdzv-endpoint", `127.0.0.1:${port}`, "--rdzv-id", "agents", "--max-restarts", "3", "--no-python", "--",
+        process.execPath, MAIN, ...TRAIN, "--run", run];
+      const agents = [0, 1].map(() => start(words, { command: python, env: { OMP_NUM_THREADS: "1" } }));
+      await Promise.any(agents.map(async (agent) => agent.until(/"type":"epoch"/)));
+      const [pid] = await childrenOf(agents[1]!.child.pid!);
+      expect(pid).to.be.a("number");
+      process.kill(pid!, "SIGKILL");
+      const results = await Promise.all(agents.map(async ({ finished }) => finished));
+      expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([0, 0]);
+      const resumed = reportsOf(...results).filter(({ type }) => type === "resumed");
+      expect(resumed, textOf(results)).to.have.length.greaterThan(0);
+      expect(await outcomeOf(run)).to.deep.equal(calm);
+      expect(isAlive(pid)).to.equal(false);
+    });
 });

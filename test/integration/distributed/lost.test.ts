@@ -6,13 +6,18 @@ import { expect } from "chai";
 import { readFitProgress } from "../../../lib/runs/run-state.js";
 import { writeImageFolder } from "../../support/image-files.js";
 import { useDirectory, type Finished, type Running } from "../helpers.js";
-import { allFinished, errorsOf, isAlive, startRanks, textOf } from "./ranks.js";
+import { allFinished, errorsOf, isAlive, reportsOf, startRanks, textOf } from "./ranks.js";
 
 const SECONDS = 6;
 /** Hundreds of epochs: none of these tests waits for their end. */
 const LONG = ["train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=48,testSamples=16",
   "--batch-size", "16", "--threads", "1", "--epochs", "2000", "--checkpoint-minutes", "0.001", "--json",
   "--process-timeout", String(SECONDS)] as const;
+
+interface Reported {
+  readonly code: string;
+  readonly message: string;
+}
 
 describe("several processes of which one", function () {
   this.timeout(120_000);
@@ -79,6 +84,45 @@ describe("several processes of which one", function () {
       if (lost === 0) await expectCleanRun("stopped-0");
     });
   }
+
+  it("is killed while another takes long for its step: all name the same one", async () => {
+    const ranks = await startRanks(3, { program: "loop.mjs", words: ["slow", "100"] });
+    // The second one now pauses for seconds, and notices nothing meanwhile.
+    await Promise.all(ranks.map(async (rank) => rank.until(/"type":"step"/)));
+    ranks[2]!.child.kill("SIGKILL");
+    const results = (await allFinished(ranks)).slice(0, 2);
+    expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([0, 0]);
+    const [first, second] = results.map((result) => reportsOf(result).at(-1)?.["failed"] as Reported | undefined);
+    expect(first?.code, textOf(results)).to.equal("PROCESS_LOST");
+    expect(first?.message).to.match(/^lost rank 2 \(.*ended without an error of its own/).and.not.include("rank 1");
+    expect(second).to.deep.equal(first);
+  });
+
+  it("cannot create its session, is named with the reason by the others", async () => {
+    // No process has a GPU.
+    const env = { CUDA_VISIBLE_DEVICES: "" };
+    const results = await allFinished(await startRanks(3, { program: "loop.mjs", words: ["incapable", "100"], env }));
+    expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([0, 0, 0]);
+    const failed = results.map((result) => reportsOf(result).at(-1)?.["failed"] as Reported | undefined);
+    expect(failed[1]?.code, textOf(results)).to.equal("CUDA_UNAVAILABLE");
+    for (const other of [failed[0], failed[2]]) {
+      expect(other?.code, textOf(results)).to.equal("PROCESS_LOST");
+      expect(other?.message).to.match(/^rank 1 \(.* ended with CUDA_UNAVAILABLE: /);
+    }
+  });
+
+  it("is killed while the others connect their sessions, is named by them", async () => {
+    const ranks = await startRanks(3, { program: "loop.mjs", words: ["absent", "100"] });
+    await Promise.all(ranks.map(async (rank) => rank.until(/"creating"/)));
+    ranks[1]!.child.kill("SIGKILL");
+    const results = await allFinished(ranks);
+    expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([0, null, 0]);
+    for (const rank of [0, 2]) {
+      const failed = reportsOf(results[rank]!).at(-1)?.["failed"] as Reported | undefined;
+      expect(failed?.code, textOf(results)).to.equal("PROCESS_LOST");
+      expect(failed?.message).to.match(/^lost rank 1 \(/).and.not.include("rank 2");
+    }
+  });
 
   it("cannot decode an image, is named with the reason by the others, which end at once", async () => {
     const data = join(directory.path, "folder");

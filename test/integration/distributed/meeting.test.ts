@@ -90,6 +90,17 @@ describe("processes that meet", function () {
       .and.include("received reviewkd 0.1.0 of rank 1");
   });
 
+  it("refuse a network interface that is not there", async () => {
+    const command = (rank: number): Command => ({ program: "loop.mjs", words: ["texts", "100"],
+      env: rank === 0 ? {} : { GLOO_SOCKET_IFNAME: "none0" } });
+    const results = await allFinished(await startRanks(2, command));
+    expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([1, 1]);
+    expect(results[1]?.stderr).to.include("PROCESS_ENVIRONMENT").and.include(
+      'invalid environment variable GLOO_SOCKET_IFNAME: expected a network interface of this machine with an address, received "none0"',
+    );
+    expect(results[0]?.stderr).to.match(/rank 1 \(.* ended with PROCESS_ENVIRONMENT: .*none0/);
+  });
+
   it("refuse other flags, each of which they name", async () => {
     const run = newRun();
     const flags = ["--run", run, "--seed"];

@@ -178,6 +178,18 @@ describe("a program with a group of processes", function () {
     expect(second?.code, textOf([second!])).to.equal(0);
   });
 
+  it("ends by process.exit() while it connects a session with one that does not come", async () => {
+    const ranks = await startRanks(2, { program: "loop.mjs", words: ["absent", "100", "exit"] });
+    const first = await ranks[0]!.finished;
+    expect(first.code, textOf([first])).to.equal(7);
+    ranks[1]!.child.kill("SIGKILL");
+    await ranks[1]!.finished;
+  });
+
+  it("closes sessions, and continues", async () => {
+    for (const { texts } of await together(2, "dispose")) expect(texts).to.deep.equal(["0", "1"]);
+  });
+
   it("ends without leaving", async () => {
     await succeedTogether(2, { program: "loop.mjs", words: ["forget"] });
   });

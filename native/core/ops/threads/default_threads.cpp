@@ -4,11 +4,12 @@
 #include <c10/core/thread_pool.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "core/platform/processors.h"
@@ -20,8 +21,31 @@ namespace {
 /// More than any machine has; each takes memory, whose end ends the process.
 constexpr int kMostThreads = 1024;
 
-/// Processes of one training on this machine.
-std::atomic<int> processes_here = 1;
+/// The processes on this machine of each training that this process takes part in.
+class LocalProcesses {
+ public:
+  static LocalProcesses& shared() {
+    static LocalProcesses counts;
+    return counts;
+  }
+
+  void add(int processes) {
+    const std::lock_guard lock(mutex_);
+    counts_.insert(processes);
+  }
+  void remove(int processes) {
+    const std::lock_guard lock(mutex_);
+    counts_.erase(counts_.find(processes));
+  }
+  int most() const {
+    const std::lock_guard lock(mutex_);
+    return counts_.empty() ? 1 : *counts_.rbegin();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::multiset<int> counts_;
+};
 
 /// Of this process.
 Processors processors_with(int cores) {
@@ -63,10 +87,12 @@ std::string_view name_of(ThreadsOrigin origin) {
 DefaultThreads default_threads() {
   static const DefaultThreads found = find();
   const bool is_shared = found.origin == ThreadsOrigin::kCores || found.origin == ThreadsOrigin::kQuota;
-  return {is_shared ? std::max(1, found.count / processes_here) : found.count, found.origin};
+  return {is_shared ? std::max(1, found.count / LocalProcesses::shared().most()) : found.count, found.origin};
 }
 
-void share_cores_among(int processes) { processes_here = std::max(1, processes); }
+CoresShare::CoresShare(int processes) : processes_(std::max(1, processes)) { LocalProcesses::shared().add(processes_); }
+
+CoresShare::~CoresShare() { LocalProcesses::shared().remove(processes_); }
 
 int available_processors() {
   static const int count =

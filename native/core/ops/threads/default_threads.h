@@ -26,9 +26,18 @@ struct DefaultThreads {
 /// use, quotas rounded up. Read once.
 DefaultThreads default_threads();
 
-/// From now on the default is a part of the machine's cores or of the quota, since `processes` of one training run on
-/// them. Processors that the system gives to this process alone are its own.
-void share_cores_among(int processes);
+/// While one lives, the default is a part of the machine's cores or of the quota, since `processes` of one training run
+/// on them. Processors that the system gives to this process alone are its own. Of several, the smallest part counts.
+class CoresShare {
+ public:
+  explicit CoresShare(int processes);
+  ~CoresShare();
+  CoresShare(const CoresShare&) = delete;
+  CoresShare& operator=(const CoresShare&) = delete;
+
+ private:
+  int processes_;
+};
 
 /// Processors that this process may use, hyper-threads included; quotas are rounded up.
 int available_processors();

@@ -4,8 +4,8 @@ import { addon } from "../../../../dist/native.js";
 import { processEnvironment } from "reviewkd";
 
 const [version, timeout] = process.argv.slice(2);
-const { rank, size, master, storeIsHosted, prefix } = processEnvironment();
-const member = { rank, size, host: hostname(), processId: process.pid, version };
+const { rank, size, localSize, master, storeIsHosted, prefix } = processEnvironment();
+const member = { rank, size, localSize, host: hostname(), processId: process.pid, version };
 try {
   const group = await addon().joinProcessGroup({ ...member, timeoutSeconds: Number(timeout), master, storeIsHosted,
     prefix, address: "127.0.0.1" }, addon().newStopFlag());

@@ -203,6 +203,42 @@ const MODES = {
     await group.fail(Object.assign(new Error("no disk"), { code: "FILE_NOT_WRITABLE" }));
     return {};
   },
+  /** Steps with pauses: the second process takes long between two of them. */
+  async slow(group) {
+    const { data, model } = await small();
+    const session = await createSession({ model, threads: 1, distributed: group });
+    for await (const batch of data.train.batches({ batchSize: 6, seed: 3, share: group, dropLast: true })) {
+      const failed = await outcome(session.step(batch));
+      if (failed.code !== undefined) return { failed };
+      report({ type: "step" });
+      await new Promise((resolve) => setTimeout(resolve, group.rank === 1 ? 8000 : 50));
+    }
+    return {};
+  },
+  /** Creates a session, of which the second process is not capable. */
+  async incapable(group) {
+    const { model } = await small();
+    const device = group.rank === 1 ? "cuda" : "cpu";
+    return { failed: await outcome(createSession({ model, threads: 1, device, distributed: group })) };
+  },
+  /** Creates a session, except in the second process, which does nothing. */
+  async absent(group) {
+    const { model } = await small();
+    report({ type: "creating" });
+    if (group.rank === 1) await new Promise((resolve) => setTimeout(resolve, 100_000));
+    const creating = outcome(createSession({ model, threads: 1, distributed: group }));
+    if (process.argv[4] === "exit") setTimeout(() => process.exit(7), 500);
+    return { failed: await creating };
+  },
+  /** Sessions that are closed at once, and what follows. */
+  async dispose(group) {
+    const { model } = await small();
+    for (let count = 0; count < 3; ++count) {
+      const session = await createSession({ model, threads: 1, distributed: group });
+      session.dispose();
+    }
+    return { texts: await group.exchange(String(group.rank)) };
+  },
   /** Returns from the program without leaving. */
   async forget(group) {
     await group.barrier();

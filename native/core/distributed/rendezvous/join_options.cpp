@@ -1,4 +1,4 @@
-#include "core/distributed/join_options.h"
+#include "core/distributed/rendezvous/join_options.h"
 
 namespace reviewkd {
 

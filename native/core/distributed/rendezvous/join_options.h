@@ -29,7 +29,7 @@ struct JoinOptions {
   int64_t master_port = 0;
   /// Whether the launcher runs the store; otherwise rank 0 does.
   bool store_is_hosted = false;
-  /// Of all keys.
+  /// Of all keys: the same for all processes of a run, and different for others.
   std::string prefix;
   /// The address of this machine that others reach.
   std::string address;
@@ -37,12 +37,6 @@ struct JoinOptions {
   double timeout_seconds = 600;
 
   static JoinOptions from(const Options& options);
-};
-
-/// The error of another process.
-struct Farewell {
-  std::string code;
-  std::string message;
 };
 
 }  // namespace reviewkd
