@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
-#include <cstring>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -27,25 +27,17 @@ at::Tensor gathered(Communicator& communicator, const at::Tensor& values) {
   return all.view({communicator.size(), values.numel()});
 }
 
-std::vector<at::Tensor> gathered_bytes(Communicator& communicator, const at::Tensor& bytes) {
-  const at::Tensor lengths = gathered(communicator, at::full({1}, bytes.numel(), at::kLong));
-  const auto longest = lengths.max().item<int64_t>();
-  at::Tensor padded = at::zeros({longest}, at::kByte);
-  padded.narrow(0, 0, bytes.numel()).copy_(bytes);
-  const at::Tensor all = gathered(communicator, padded);
-  std::vector<at::Tensor> result;
-  for (int64_t rank = 0; rank < communicator.size(); ++rank)
-    result.push_back(all[rank].narrow(0, 0, lengths[rank][0].item<int64_t>()));
-  return result;
-}
-
 std::vector<std::string> gathered_texts(Communicator& communicator, const std::string& text) {
-  const at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);
-  std::memcpy(bytes.data_ptr(), text.data(), text.size());
+  const auto own = static_cast<int64_t>(text.size());
+  const at::Tensor lengths = gathered(communicator, at::full({1}, own, at::kLong));  // [size, 1]
+  at::Tensor padded = at::zeros({lengths.max().item<int64_t>()}, at::kByte);
+  std::copy(text.begin(), text.end(), padded.data_ptr<uint8_t>());
+  const at::Tensor all = gathered(communicator, padded);  // [size, longest]
   std::vector<std::string> texts;
-  for (const at::Tensor& other : gathered_bytes(communicator, bytes)) {
-    const auto* begin = other.const_data_ptr<uint8_t>();
-    texts.emplace_back(begin, begin + other.numel());
+  for (int64_t rank = 0; rank < communicator.size(); ++rank) {
+    const at::Tensor row = all[rank];
+    texts.emplace_back(static_cast<const char*>(row.const_data_ptr()),
+                       static_cast<size_t>(lengths[rank][0].item<int64_t>()));
   }
   return texts;
 }

@@ -43,10 +43,7 @@ class Communicator {
 /// values: [n] -> [size, n], those of all processes in the order of their ranks.
 at::Tensor gathered(Communicator& communicator, const at::Tensor& values);
 
-/// bytes: [n] of uint8 on the CPU, of another length in each process -> those of all.
-std::vector<at::Tensor> gathered_bytes(Communicator& communicator, const at::Tensor& bytes);
-
-/// The texts of all processes.
+/// The texts, or bytes, of all processes, of another length in each.
 std::vector<std::string> gathered_texts(Communicator& communicator, const std::string& text);
 
 /// Replaces `values` by the sum of those of the first `active` processes, added in the order of their ranks, whatever

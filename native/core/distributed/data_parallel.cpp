@@ -245,8 +245,8 @@ std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
   });
 }
 
-std::vector<at::Tensor> DataParallel::gather(const at::Tensor& bytes) {
-  return group_->together([&] { return gathered_bytes(*host_, bytes); });
+std::vector<std::string> DataParallel::gather_texts(const std::string& text) {
+  return group_->together([&] { return gathered_texts(*host_, text); });
 }
 
 std::string DataParallel::description_of(int64_t rank) const {

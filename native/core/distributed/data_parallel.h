@@ -26,7 +26,7 @@ class DataParallel : public Peers {
   ops::StatisticsExchange* statistics() override;
   void begin_last_backward() override;
   std::vector<StepNews> end_step(const StepNews& own) override;
-  std::vector<at::Tensor> gather(const at::Tensor& bytes) override;
+  std::vector<std::string> gather_texts(const std::string& text) override;
   std::string description_of(int64_t rank) const override;
 
   /// Gives all processes the state of the first one: its networks, optimizer and position. Throws PROCESSES_DIFFER if

@@ -58,13 +58,12 @@ TEST(SumInOrder, DependsOnTheOrder) {
   EXPECT_FALSE(at::equal(rising, falling));
 }
 
-TEST(Communicator, GathersBytesOfAnyLength) {
+TEST(Communicator, GathersTextsOfAnyLength) {
   over_gloo(3, [](Communicator& communicator) {
-    const int64_t rank = communicator.rank();
-    const auto all = gathered_bytes(communicator, at::full({7 * rank}, rank, at::kByte));
+    const auto text_of = [](size_t rank) { return std::string(7 * rank, static_cast<char>(rank)); };
+    const auto all = gathered_texts(communicator, text_of(static_cast<size_t>(communicator.rank())));
     ASSERT_EQ(all.size(), 3);
-    for (int64_t other = 0; other < 3; ++other)
-      EXPECT_TRUE(at::equal(all[static_cast<size_t>(other)], at::full({7 * other}, other, at::kByte)));
+    for (size_t other = 0; other < 3; ++other) EXPECT_EQ(all[other], text_of(other));
   });
 }
 
@@ -94,7 +93,7 @@ TEST(Communicator, IsAloneWithoutOthers) {
   sum_in_order(*alone, values, 1);
   EXPECT_TRUE(at::equal(values, at::arange(4, at::kFloat)));
   EXPECT_EQ(gathered(*alone, values).sizes(), (std::vector<int64_t>{1, 4}));
-  EXPECT_TRUE(at::equal(gathered_bytes(*alone, at::ones({3}, at::kByte)).at(0), at::ones({3}, at::kByte)));
+  EXPECT_EQ(gathered_texts(*alone, "own"), std::vector<std::string>{"own"});
 }
 
 TEST(Communicator, StopsWaitingOnceItIsAbandoned) {

@@ -223,7 +223,7 @@ TEST(ProcessGroup, ConnectsNothingAfterItHasLeft) {
 }
 
 TEST(ProcessGroup, IsAloneWithoutOthers) {
-  const auto group = ProcessGroup::solo({.rank = 0, .size = 1, .host = "here"});
+  const auto group = ProcessGroup::solo({.rank = 0, .size = 1, .host = "here", .process_id = 100, .version = "1"});
   EXPECT_EQ(group->exchange("alone"), std::vector<std::string>{"alone"});
   EXPECT_EQ(group->open("session", 1, c10::kCPU)->size(), 1);
   group->report_error("INTERNAL", "unheard");

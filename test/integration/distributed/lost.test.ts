@@ -113,7 +113,7 @@ describe("several processes of which one", function () {
 
   it("is killed while the others connect their sessions, is named by them", async () => {
     const ranks = await startRanks(3, { program: "loop.mjs", words: ["absent", "100"] });
-    await Promise.all(ranks.map(async (rank) => rank.until(/"creating"/)));
+    await Promise.all(ranks.map(async (rank) => rank.until(/"connecting"/)));
     ranks[1]!.child.kill("SIGKILL");
     const results = await allFinished(ranks);
     expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([0, null, 0]);

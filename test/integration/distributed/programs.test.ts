@@ -180,9 +180,15 @@ describe("a program with a group of processes", function () {
 
   it("ends by process.exit() while it connects a session with one that does not come", async () => {
     const ranks = await startRanks(2, { program: "loop.mjs", words: ["absent", "100", "exit"] });
+    const results = await allFinished(ranks);
+    expect(results.map(({ code }) => code), textOf(results)).to.deep.equal([7, 7]);
+  });
+
+  it("is stopped while it connects a session with one that does not come", async () => {
+    const ranks = await startRanks(2, { program: "loop.mjs", words: ["absent", "100", "stop"] });
     const first = await ranks[0]!.finished;
-    expect(first.code, textOf([first])).to.equal(7);
     ranks[1]!.child.kill("SIGKILL");
+    expect(resultOf(first)["failed"], textOf([first])).to.include({ code: "ABORTED" });
     await ranks[1]!.finished;
   });
 

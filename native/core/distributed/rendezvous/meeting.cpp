@@ -253,7 +253,7 @@ std::vector<Member> wait_for_all(const JoinOptions& options, const StoreClient& 
   }
   client.write(key(kBeat, self.rank), "");
   client.write(key(kHello, self.rank), hello_of(self));
-  std::vector<Member> come(static_cast<size_t>(self.size), Member{.size = 0});
+  std::vector<Member> come(static_cast<size_t>(self.size), Member{.size = 0, .host = {}, .version = {}});
   Stopwatch watch;
   for (double waited = 0; waited < options.timeout_seconds; waited += watch.lap()) {
     if (client.has(kOutcome)) {

@@ -241,7 +241,8 @@ PeerError PeerMonitor::lost(const std::vector<int64_t>& ranks, const std::string
   const std::string because = sentence_of(reason);
   if (ranks.empty()) {
     return {.message = "the processes lost each other: " + because +
-                       ". Check the network between their machines, and start all again."};
+                       ". Check the network between their machines, and start all again.",
+            .ranks = {}};
   }
   const std::string who = members_[static_cast<size_t>(ranks.front())].description();
   const std::string others = ranks.size() > 1 ? " and rank " + list_of({ranks.begin() + 1, ranks.end()}) : "";

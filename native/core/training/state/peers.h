@@ -1,8 +1,6 @@
 #pragma once
 // The other processes of a training, which take the same steps on other images of the same batches.
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -57,9 +55,8 @@ class Peers {
   /// Throws PROCESSES_DIFFER unless the networks and the optimizer are the same in all processes.
   virtual void check_same_state() = 0;
 
-  /// Bytes of all processes, of any length. bytes: [n] of uint8 on the CPU.
-  virtual std::vector<at::Tensor> gather(const at::Tensor& bytes) = 0;
-  std::vector<std::string> gather_texts(const std::string& text);
+  /// The texts, or bytes, of all processes, of any length.
+  virtual std::vector<std::string> gather_texts(const std::string& text) = 0;
 
   /// "rank 1 (node-2, process 4711)".
   virtual std::string description_of(int64_t rank) const = 0;

@@ -1,7 +1,8 @@
 // Uses of a group by programs of their own: loop.mjs MODE [TIMEOUT [FILE]]. Prints the results as JSON.
 import { Worker } from "node:worker_threads";
-import { createDistiller, createModel, createSession, isCommonError, joinProcessGroup, loadDataset, Session,
-  Tensor } from "reviewkd";
+import { addon } from "../../../../dist/native.js";
+import { createDistiller, createModel, createSession, isCommonError, joinProcessGroup, loadDataset, ReviewKdError,
+  Session, Tensor } from "reviewkd";
 
 const [mode, timeout = "60"] = process.argv.slice(2);
 const report = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
@@ -221,14 +222,17 @@ const MODES = {
     const device = group.rank === 1 ? "cuda" : "cpu";
     return { failed: await outcome(createSession({ model, threads: 1, device, distributed: group })) };
   },
-  /** Creates a session, except in the second process, which does nothing. */
+  /** Creates a session, to which the second process does not connect. */
   async absent(group) {
     const { model } = await small();
-    report({ type: "creating" });
-    if (group.rank === 1) await new Promise((resolve) => setTimeout(resolve, 100_000));
-    const creating = outcome(createSession({ model, threads: 1, distributed: group }));
-    if (process.argv[4] === "exit") setTimeout(() => process.exit(7), 500);
-    return { failed: await creating };
+    const connect = addon().createSession;
+    addon().createSession = (...options) => {
+      report({ type: "connecting" });
+      if (process.argv[4] === "exit") setTimeout(() => process.exit(7), 500);
+      if (process.argv[4] === "stop") setTimeout(() => group.fail(new ReviewKdError("ABORTED", "stopped")), 500);
+      return group.rank === 1 ? new Promise((resolve) => setTimeout(resolve, 100_000)) : connect(...options);
+    };
+    return { failed: await outcome(createSession({ model, threads: 1, distributed: group })) };
   },
   /** Sessions that are closed at once, and what follows. */
   async dispose(group) {
