@@ -7,7 +7,7 @@ import { omitUndefined } from "./options/omit-undefined.js";
 /**
  * Runs a command's work with the other processes that a launcher has started; without a launcher, alone.
  *
- * An error that all of them have is printed by the first one. Who was asked to stop says nothing of others that it
+ * An error that all of them have is printed once on each machine. Who was asked to stop says nothing of others that it
  * lost meanwhile.
  */
 export async function withProcesses(
@@ -22,7 +22,7 @@ export async function withProcesses(
     // One that was stopped while it read its data, say, is the only one that knows.
     if (!isCommonError(error)) await group.fail(error);
     const isStopped = isReviewKdError(error) && error.code === "ABORTED";
-    if (isStopped || isCommonError(error)) throw group.rank === 0 ? error : new ReportedError(error);
+    if (isStopped || isCommonError(error)) throw isReported(group) ? new ReportedError(error) : error;
     if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
       throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
     }
@@ -30,6 +30,11 @@ export async function withProcesses(
   } finally {
     await group.leave();
   }
+}
+
+/** Whether another process of this machine prints what all have. */
+function isReported({ members, rank }: ProcessGroup): boolean {
+  return members.findIndex(({ host }) => host === members[rank]?.host) !== rank;
 }
 
 /** The output of a process that is not the first one: notices alone, which say whose they are. */

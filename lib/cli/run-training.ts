@@ -41,10 +41,15 @@ export async function runTraining(output: Output, task: Task, flags: TrainingFla
       }
     } finally {
       reporter.close();
-      if (saved !== null && isFirst(group))
-        output.notice(`to resume: ${commandLine([task, "--run", dirname(saved), "--resume"])}`);
+      if (saved !== null && isFirst(group)) output.notice(`to resume: ${resumption(task, dirname(saved), group)}`);
     }
   });
+}
+
+function resumption(task: Task, runDirectory: string, group: ProcessGroup | undefined): string {
+  const command = commandLine([task, "--run", runDirectory, "--resume"]);
+  return group === undefined || group.size === 1 ? command
+    : `start ${group.size} processes again, with --resume auto. In one: ${command}`;
 }
 
 function isFirst(group: ProcessGroup | undefined): boolean {

@@ -19,8 +19,8 @@ const MOST_STOP_SECONDS = 86_400;
 const LaunchSettings = z.strictObject({
   /** Number of processes on this machine. */
   processes: PositiveCount.max(MOST_PROCESSES),
-  /** Arguments of each process, after the script. */
-  args: z.array(z.string()).readonly(),
+  /** Arguments of each process, after the script. Default: none. */
+  args: z.array(z.string()).readonly().default([]),
   /** The program's file. Default: the one that runs here. */
   script: z.string().min(1).optional(),
   /** Options of Node before the file. Default: those of this process. */
@@ -81,9 +81,10 @@ export interface LaunchResult {
 
 /**
  * Starts this program several times, as processes that train together, and waits until all have ended. Their output
- * passes through. Once one fails, the others get SIGTERM, and SIGKILL after `stopSeconds`; then all are started again,
- * up to `maxRestarts` times. After exit code 130, which says that a signal has stopped one, the others have half of
- * this time to stop with it before they get SIGTERM, and none is started again. All stop as well when this process
+ * passes through. Once one fails, the others have 6 seconds to report it, then get SIGTERM, and SIGKILL after
+ * `stopSeconds`; then all are started again, up to `maxRestarts` times, except after exit code 2, which says that the
+ * command is wrong. After exit code 130, which says that a signal has stopped one, the others have half of
+ * `stopSeconds` to stop with it before they get SIGTERM, and none is started again. All stop as well when this process
  * ends, even by SIGKILL: programs of this package do by themselves, others by `listenForLauncherEnd`.
  *
  * @throws ReviewKdError `INVALID_ARGUMENT`; `PROCESS_ENVIRONMENT`: this process was itself launched; `PORT_IN_USE`: no
@@ -114,6 +115,9 @@ export async function launchProcesses(options: LaunchOptions): Promise<LaunchRes
   }
 }
 
+/** Exit codes after which processes would end likewise again: done, wrong usage, stopped. */
+const FINAL: ReadonlySet<number> = new Set([0, 2, INTERRUPTED]);
+
 class Launcher {
   /** The same for the launchers of all machines. */
   readonly #run: string;
@@ -133,8 +137,7 @@ class Launcher {
   async run(): Promise<LaunchResult> {
     for (let restarts = 0;; ++restarts) {
       const exitCode = await this.#attempt(restarts);
-      if (this.#isStopped || exitCode === 0 || exitCode === INTERRUPTED || restarts === this.plan.maxRestarts)
-        return { exitCode, restarts };
+      if (this.#isStopped || FINAL.has(exitCode) || restarts === this.plan.maxRestarts) return { exitCode, restarts };
     }
   }
 

@@ -26,6 +26,9 @@ export interface Failure {
 /** The exit code of a program that a signal has stopped. */
 export const INTERRUPTED = 130;
 
+/** How long processes take to find out that they have lost one, and to say so. */
+const REPORT_SECONDS = 6;
+
 /** Whether processes have groups of their own here, out of the reach of a terminal's Ctrl-C, which is passed on. */
 const HAS_GROUPS = process.platform !== "win32";
 
@@ -67,15 +70,12 @@ export class LaunchedProcesses {
     this.#killAfterStopSeconds();
   }
 
-  /**
-   * Leaves time to stop without a signal. Processes that train together stop with the one that has received a signal;
-   * while that one saves, another signal would end a program that has removed its listener.
-   */
-  #stopLater(): void {
+  /** Leaves time to end without a signal: half of that until they are killed, and no longer than so many seconds. */
+  #stopLater(seconds = Infinity): void {
     this.#killAfterStopSeconds();
     this.#stopper = setTimeout(() => {
       this.stop("SIGTERM");
-    }, this.program.stopSeconds * 1000 / 2);
+    }, Math.min(seconds, this.program.stopSeconds / 2) * 1000);
   }
 
   #killAfterStopSeconds(): void {
@@ -111,8 +111,9 @@ export class LaunchedProcesses {
     this.#failures.push(failure);
     if (this.#failures.length > 1 || this.#killer !== undefined) return;
     this.#onFailure(failure);
-    if (failure.exitCode === INTERRUPTED && failure.signal === null) this.#stopLater();
-    else this.stop("SIGTERM");
+    // Processes that train together stop with the one that has received a signal; while that one saves, another signal
+    // would end a program that has removed its listener. Of another end they report which one they have lost.
+    this.#stopLater(failure.exitCode === INTERRUPTED && failure.signal === null ? undefined : REPORT_SECONDS);
   }
 }
 

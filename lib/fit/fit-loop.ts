@@ -214,6 +214,7 @@ export class FitLoop {
       startEpoch: epochsDone,
       startStep: stepsDone,
       device: model.device,
+      processes: this.plan.distributed?.size ?? 1,
       parameters: model.parameterCount(),
       trainingOnlyParameters: distiller?.trainingOnlyParameterCount() ?? 0,
       terms: terms.map(({ kind }) => kind),

@@ -41,11 +41,13 @@ describe("command line: launch", () => {
   });
 
   it("returns the exit code of the first that failed, and says which", async () => {
-    const running = start(["launch", "--processes", "2", "--max-restarts", "1", "--", "train", "--epoch", "3"]);
+    const running = start(["launch", "--processes", "2", "--max-restarts", "1", "--", "train", "--resume", "auto",
+      "--epoch", "3"]);
     const { code, stderr } = await running.finished;
     expect(code).to.equal(2);
-    expect(stderr.match(/process [01] ended with exit code 2; stopping the others/g)).to.have.length(2);
-    expect(stderr).to.include("starting all processes again (1 of 1)");
+    expect(stderr.match(/process [01] ended with exit code 2; stopping the others/g)).to.have.length(1);
+    // Wrong usage stays wrong.
+    expect(stderr).to.not.include("starting all processes again");
     expect(stderr).to.include("error [INVALID_ARGUMENT]").and.not.match(/^\s+at /m);
   });
 
@@ -149,6 +151,16 @@ describe("command line: launch", () => {
     expect(existsSync(at("together", "run.lock"))).to.equal(false);
   });
 
+  it("leaves those who lose a process the time to say which one, and where to resume", async function () {
+    if (process.platform !== "linux") this.skip();
+    const { running, pids } = await startTogether(at("lost"));
+    process.kill(pids[1]!, "SIGKILL");
+    const { code, stderr } = await running.finished;
+    expect(code, stderr).to.equal(137);
+    expect(stderr).to.not.include("finishing the step");
+    expect(stderr).to.match(/error \[PROCESS_LOST\]: .*lost rank 1 /).and.include("last.safetensors");
+  });
+
   for (const rank of [0, 1]) {
     it(`stops all processes of a training when process ${rank} receives a signal`, async function () {
       if (process.platform === "win32") this.skip();
@@ -210,14 +222,21 @@ describe("command line: launch", () => {
       'invalid --master: expected HOST:PORT, received "node01"',
     );
     expect(await fail(["launch", "--processes", "2", "--nodes", "2", "--", "train"], usage)).to.include(
-      "invalid master in launch options: expected host and port for 2 machines",
+      'invalid --nodes: expected 1 without --master HOST:PORT, received "2". Pass the address of machine 0',
     );
     expect(await fail(["launch", "--processes", "2", "--", "presets"], usage)).to.include(
-      'invalid the command after --: expected train or distill, received "presets". Start others without launch',
+      'invalid command: expected train or distill after --, received "presets". Start others without launch',
+    );
+    expect(await fail(["launch", "--processes", "2", "--", "trian"], usage)).to.include("Did you mean train?");
+    expect(await fail(["launch", "--processes", "2", "--", "node_modules/.bin/reviewkd", "train"], usage)).to.include(
+      "Leave it out",
+    );
+    expect(await fail(["launch", "--processes", "2", "--max-restarts", "1", "--", "train"], usage)).to.include(
+      'invalid --max-restarts: expected a command with --resume auto, received "1". Add it',
     );
     for (const name of ["study", "work"])
       expect(await fail(["launch", "--processes", "2", "--", name, "seeds"], usage)).to.include(
-        `expected train or distill, received "${name}". Start \`reviewkd study cell\``,
+        `expected train or distill after --, received "${name}". Start \`reviewkd study cell\``,
       );
     const { stdout } = await succeed(["launch", "--help"]);
     expect(stdout).to.include("--resume auto").and.to.include("--max-restarts");

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { launchProcesses, type LaunchEvent, type LaunchOptions } from "../../index.js";
+import { launchProcesses, nearestName, type LaunchEvent, type LaunchOptions } from "../../index.js";
 import { EXIT, usageError } from "../errors.js";
 import { interruptSignals } from "../interrupt.js";
 import type { Output } from "../display/output.js";
@@ -22,8 +22,8 @@ COMMAND is train or distill with its options, such as
   reviewkd launch --processes 4 -- distill --preset resnet56-resnet20 --run runs/r56-r20 --resume auto
 
 Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are passed on once; the processes save and stop. A second Ctrl-C ends them
-immediately. When one fails, the others are stopped, and with --max-restarts all are started again: the command should
-then have --resume auto. On several machines start the same command on each, with its own --node-rank. Exit code: of the
+immediately. When one fails, the others are stopped, and with --max-restarts all are started again, except after wrong
+usage (exit code 2): the command must then have --resume auto. On several machines start the same command on each, with its own --node-rank. Exit code: of the
 first process that failed, 130 if stopped.`;
 
 export function addLaunchCommand(program: Command): void {
@@ -57,7 +57,16 @@ const address: ValueParser<{ host: string; port: number }> = (option) => (text) 
 async function launch(output: Output, words: readonly string[], flags: LaunchFlags): Promise<void> {
   const { processes, threads, maxRestarts, stopSeconds, nodes, nodeRank, master } = flags;
   const [name = ""] = words;
-  if (!TOGETHER.has(name)) throw usageError("train or distill", "the command after --", name, remedyFor(name));
+  if (!TOGETHER.has(name)) throw usageError("train or distill after --", "command", name, remedyFor(name));
+  if (nodes !== undefined && nodes > 1 && master === undefined) {
+    throw usageError("1 without --master HOST:PORT", "--nodes", String(nodes),
+      "Pass the address of machine 0, the same on all machines.");
+  }
+  // Otherwise each start after the first one is refused, as the run directory has a run then.
+  if (maxRestarts !== undefined && maxRestarts > 0 && !words.some((word) => word.startsWith("--resume"))) {
+    throw usageError("a command with --resume auto", "--max-restarts", String(maxRestarts),
+      `Add it: -- ${name} --resume auto …, so that the processes continue where they were.`);
+  }
   const { exitCode } = await launchProcesses({
     processes,
     args: words,
@@ -74,6 +83,9 @@ async function launch(output: Output, words: readonly string[], flags: LaunchFla
 function remedyFor(name: string): string {
   if (["study", "work"].includes(name))
     return "Start `reviewkd study cell` for single cells, or `reviewkd work` on a queue, as often as there is room for.";
+  if (/^(?:npx|node|.*reviewkd)$/.test(name)) return "Leave it out: the processes run this program.";
+  const meant = nearestName(name, [...TOGETHER]);
+  if (meant !== undefined) return `Did you mean ${meant}?`;
   return "Start others without launch; programs of your own are started by launchProcesses().";
 }
 

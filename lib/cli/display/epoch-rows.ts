@@ -101,8 +101,9 @@ export function progressText({ task, taskInfo }: RunShape, event: EventOf<"progr
 }
 
 export function startText(event: EventOf<"start">): string {
-  const { task, epochs, trainSamples, testSamples, device, parameters, trainingOnlyParameters } = event;
+  const { task, epochs, trainSamples, testSamples, device, processes, parameters, trainingOnlyParameters } = event;
   const extra = trainingOnlyParameters > 0 ? ` (+ ${formatCount(trainingOnlyParameters)} in training only)` : "";
-  return `${task === "distill" ? "distilling" : "training"} ${formatCount(parameters)} parameters${extra} on ${device}: ` +
+  const together = processes > 1 ? `, in ${processes} processes` : "";
+  return `${task === "distill" ? "distilling" : "training"} ${formatCount(parameters)} parameters${extra} on ${device}${together}: ` +
     `${epochs} epoch${epochs === 1 ? "" : "s"}, ${formatCount(trainSamples)} training and ${formatCount(testSamples)} test images`;
 }

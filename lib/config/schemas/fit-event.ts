@@ -26,6 +26,8 @@ export const StartEvent = event("start", {
   startEpoch: Count,
   startStep: Count,
   device: Device,
+  /** That train together, each with its part of every batch. */
+  processes: PositiveCount,
   /** Number of parameters of the trained network, and of the modules that exist only in training. */
   parameters: Count,
   trainingOnlyParameters: Count,

@@ -27,7 +27,9 @@ TEST(Share, CoversEachImageOnceInPartsOfMicroBatches) {
         lengths.push_back(length);
       }
       EXPECT_EQ(next, images);
-      if (images > 0) EXPECT_EQ(lengths, parts_of({images}, size)) << images << " images of " << size << " processes";
+      if (images > 0) {
+        EXPECT_EQ(lengths, parts_of({images}, size)) << images << " images of " << size << " processes";
+      }
     }
   }
 }

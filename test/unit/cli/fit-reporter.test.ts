@@ -57,6 +57,7 @@ const start: Extract<FitEvent, { type: "start" }> = {
   trainSamples: 160,
   testSamples: 40,
   startEpoch: 0,
+  processes: 1,
   startStep: 0,
   device: "cpu",
   parameters: 78_042,
