@@ -253,6 +253,9 @@ export async function joinProcessGroup(options: JoinOptions = {}): Promise<Proce
   return atCall(join(options));
 }
 
+/** Groups that this process has joined: as many in each process, since all of them join together. */
+let groupsJoined = 0;
+
 async function join(options: JoinOptions): Promise<ProcessGroup> {
   assertObject(options, "options of joinProcessGroup");
   const { environment = processEnvironment(), signal, ...rest } = options;
@@ -263,8 +266,9 @@ async function join(options: JoinOptions): Promise<ProcessGroup> {
   const { rank, size, localRank, localSize } = environment ?? { rank: 0, size: 1, localRank: 0, localSize: 1 };
   const meeting = environment === undefined ? {} :
     { master: environment.master, storeIsHosted: environment.storeIsHosted, prefix: environment.prefix,
-      address: await addressOf(environment) };
+      address: await addressOf(environment), groupsBefore: groupsJoined };
   const native = await withSignal({ signal, what: "joining the other processes" },
     (stop) => addon().joinProcessGroup({ ...self, rank, size, localSize, ...meeting }, stop));
+  if (environment !== undefined) ++groupsJoined;
   return new ProcessGroup(native, rank, size, localRank, environment?.launcher ?? null);
 }

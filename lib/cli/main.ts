@@ -1,15 +1,9 @@
 #!/usr/bin/env node
-import { allowEndWithoutTerminal, isHangUpIgnored } from "../index.js";
-import { handleFailedOutput } from "./display/failed-output.js";
-import { EXIT } from "./errors.js";
-import { endByDefault, endDespiteSignals } from "./interrupt.js";
-import { runCli } from "./run-cli.js";
+// Imports nothing before it listens: meanwhile Node would start its inspector on SIGUSR1, and the program go on.
+if (process.platform !== "win32") process.on("SIGUSR1", () => process.exit(130));
 
-handleFailedOutput(process);
-allowEndWithoutTerminal();
-endByDefault();
-// Node ends by SIGHUP even if it is started to ignore it.
-if (isHangUpIgnored()) process.on("SIGHUP", () => undefined);
+const { start } = await import("./start.js");
+process.removeAllListeners("SIGUSR1");
+await start();
 
-process.exitCode = await runCli(process.argv.slice(2));
-if (process.exitCode === EXIT.interrupted) endDespiteSignals();
+export {};

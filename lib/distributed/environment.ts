@@ -220,12 +220,19 @@ function isAlone(rank: Variable, size: Variable): boolean {
   return wholeOf(size, 1) === 1 && (wholeOf(rank, 0) ?? 0) === 0;
 }
 
+/** Far more than have met in any test: a number above is a slip. */
+const MOST_PROCESSES = 16_384;
+
 function placeOf(rankVariable: Variable, sizeVariable: Variable, localVariable: Variable,
   knownLocalSize: number | undefined): Place {
   const remedy = `Set both ${rankVariable.name} and ${sizeVariable.name}, or neither to train in one process.`;
   const size = wholeOf(sizeVariable, 1);
   if (size === undefined)
     throw environmentError(sizeVariable, `the number of processes, as ${rankVariable.name} is set`, remedy);
+  if (size > MOST_PROCESSES) {
+    throw environmentError(sizeVariable, `at most ${MOST_PROCESSES} processes`,
+      "Correct it: the processes meet at a store that serves no more.");
+  }
   const rank = wholeOf(rankVariable, 0);
   if (rank === undefined)
     throw environmentError(rankVariable, `the index of this process, as ${sizeVariable.name} is set`, remedy);

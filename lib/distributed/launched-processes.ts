@@ -68,6 +68,8 @@ export class LaunchedProcesses {
     clearTimeout(this.#stopper);
     for (const child of this.#living) send(child, signal);
     this.#killAfterStopSeconds();
+    // A process that did not listen yet has missed others, such as SIGUSR1; to one that saves it means nothing new.
+    if (signal !== "SIGTERM") this.#stopLater();
   }
 
   /** Leaves time to end without a signal: half of that until they are killed, and no longer than so many seconds. */

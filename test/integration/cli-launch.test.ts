@@ -161,6 +161,17 @@ describe("command line: launch", () => {
     expect(stderr).to.match(/error \[PROCESS_LOST\]: .*lost rank 1 /).and.include("last.safetensors");
   });
 
+  it("stops processes that do not listen yet when the signal comes", async function () {
+    if (process.platform === "win32") this.skip();
+    const running = start(["launch", "--processes", "2", "--json", "--stop-seconds", "8", "--", ...LONG, "--run",
+      at("early"), "--resume", "auto"]);
+    await running.until(/"processes-start"/);
+    running.child.kill("SIGUSR1");
+    const { code, stdout, stderr } = await running.finished;
+    expect(code, stderr).to.equal(130);
+    expect(stdout).to.not.include("processes-killed");
+  });
+
   for (const rank of [0, 1]) {
     it(`stops all processes of a training when process ${rank} receives a signal`, async function () {
       if (process.platform === "win32") this.skip();

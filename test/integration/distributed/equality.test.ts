@@ -13,6 +13,7 @@ interface Case {
   readonly name: string;
   readonly dtype: "float32" | "float64";
   readonly fit?: object;
+  readonly network?: string;
   readonly teacher?: string;
   readonly method?: object;
   readonly data?: object;
@@ -24,6 +25,8 @@ const CASES: readonly Case[] = [
   { name: "float32", dtype: "float32" },
   { name: "clipped", dtype: "float32", fit: { clipNorm: 0.5 } },
   { name: "bfloat16", dtype: "float32", fit: { precision: "bfloat16" } },
+  // Whose weights have another order than their gradients, where an image lies channel by channel.
+  { name: "depthwise", dtype: "float32", network: "mobilenetv2-half" },
   // Of a pooled stage, which it compares, each process needs two images.
   { name: "review", dtype: "float32", teacher: "resnet8", method: { kind: "review", midChannels: 8, warmupEpochs: 1 },
     data: { ...DATA, trainSamples: 40 } },

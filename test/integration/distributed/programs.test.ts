@@ -171,6 +171,13 @@ describe("a program with a group of processes", function () {
     expect(second!["message"]).to.match(/^rank 0 \(.+, process \d+\) ended with \w+: .*no disk/);
   });
 
+  it("joins again and again, also while it is in another group", async () => {
+    for (const { own, ranks } of await together(2, "again")) {
+      expect(ranks).to.deep.equal(["0,1", "0,1", "0,1", "0,1"]);
+      expect(own).to.deep.equal(["still here", "still here"]);
+    }
+  });
+
   it("ends by process.exit() while it waits for others, who learn that it is gone", async () => {
     const ranks = await startRanks(2, { program: "loop.mjs", words: ["exit"] });
     const [first, second] = await allFinished(ranks);

@@ -133,6 +133,8 @@ describe("processEnvironment of variables set by hand or a PyTorchJob", () => {
       /RANK: expected a whole number ≥ 0, received "one"\. Correct it/],
     ["a negative rank", { ...HAND, RANK: "-1" }, /RANK: expected a whole number ≥ 0, received "-1"/],
     ["no process", { ...HAND, WORLD_SIZE: "0" }, /WORLD_SIZE: expected a whole number ≥ 1, received "0"/],
+    ["a size beyond all", { ...HAND, WORLD_SIZE: "300000" },
+      /WORLD_SIZE: expected at most 16384 processes, received "300000"/],
     ["a size that is no whole number", { ...HAND, WORLD_SIZE: "2.5" }, /WORLD_SIZE: expected a whole number ≥ 1/],
     ["a local rank at the local size", { ...HAND, LOCAL_RANK: "2", LOCAL_WORLD_SIZE: "2" },
       /LOCAL_RANK: expected a whole number below 2, the number of processes on this machine, received "2"/],

@@ -19,7 +19,10 @@ JoinOptions JoinOptions::from(const Options& options) {
   join.master_host = master.string("host");
   join.master_port = master.integer("port");
   join.store_is_hosted = options.boolean("storeIsHosted");
+  join.groups_before = options.integer("groupsBefore");
   join.prefix = options.string("prefix");
+  // Those of a group that the processes have left may still be there.
+  if (join.groups_before > 0) join.prefix += "/group-" + std::to_string(join.groups_before);
   join.address = options.string("address");
   return join;
 }

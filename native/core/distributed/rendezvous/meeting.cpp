@@ -26,6 +26,8 @@ using Store = c10::intrusive_ptr<c10d::Store>;
 /// Of one attempt to reach the store, and until it answers.
 constexpr double kAttemptSeconds = 2;
 constexpr double kAnswerSeconds = 10;
+/// How long the store of a group may be there after a process has left it.
+constexpr double kLeavingSeconds = 30;
 
 /// A process introduces itself; how often one with this rank came.
 constexpr const char* kHello = "hello";
@@ -81,6 +83,8 @@ Store open_store(const JoinOptions& options, bool is_server, double seconds, con
     c10d::TCPStoreOptions store;
     store.port = static_cast<uint16_t>(options.master_port);
     store.isServer = is_server;
+    // The store of a group that this process has left may still run here: it serves this one as well.
+    store.multiTenant = is_server;
     store.waitWorkers = false;
     store.timeout = milliseconds_of(std::min(kAttemptSeconds, options.timeout_seconds));
     try {
@@ -326,7 +330,8 @@ std::string list_of(const std::vector<int64_t>& ranks) {
   return ranks.size() > kMost ? text + ", … (" + std::to_string(ranks.size()) + " in all)" : text;
 }
 
-Met meet(const JoinOptions& options, const std::atomic<bool>& stop) {
+/// Throws PROCESS_LOST if the store ends meanwhile.
+Met meet_once(const JoinOptions& options, const std::atomic<bool>& stop) {
   const QuietScope quiet;
   const auto below = [](const std::string& prefix, const Store& store) -> Store {
     return c10::make_intrusive<c10d::PrefixStore>(prefix, store);
@@ -365,6 +370,20 @@ Met meet(const JoinOptions& options, const std::atomic<bool>& stop) {
   } catch (const std::exception& error) {
     fail(ErrorCode::kProcessLost, "lost the process at ", place_of(options),
          " while all met: ", sentence_of(error.what()), ". See what it says itself, and start all again.");
+  }
+}
+
+Met meet(const JoinOptions& options, const std::atomic<bool>& stop) {
+  Stopwatch watch;
+  for (double waited = 0;; waited += watch.lap()) {
+    try {
+      return meet_once(options, stop);
+    } catch (const Error& error) {
+      // A process that joins again sooner than the first one has met it at the store of the group that they have left.
+      const bool is_late = error.code() == ErrorCode::kProcessLost && options.groups_before > 0;
+      if (!is_late || waited >= kLeavingSeconds) throw;
+    }
+    std::this_thread::sleep_for(kBetweenLooks);
   }
 }
 

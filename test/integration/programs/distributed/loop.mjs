@@ -243,6 +243,16 @@ const MODES = {
     }
     return { texts: await group.exchange(String(group.rank)) };
   },
+  /** Groups one after the other, each left at once. */
+  async again(group) {
+    const ranks = [];
+    for (let count = 0; count < 4; ++count) {
+      const next = await joinProcessGroup({ timeoutSeconds: 30 });
+      ranks.push((await next.exchange(String(next.rank))).join());
+      await next.leave();
+    }
+    return { own: await group.exchange("still here"), ranks };
+  },
   /** Returns from the program without leaving. */
   async forget(group) {
     await group.barrier();
