@@ -27,6 +27,9 @@ export const RUN_FILES = {
   student: "student.safetensors",
 } as const;
 
+/** The complete configuration of a study, in its directory; its cells are runs below it. */
+export const STUDY_FILE = "study.json";
+
 export function runFile(directory: string, name: keyof typeof RUN_FILES): string {
   return join(directory, RUN_FILES[name]);
 }
@@ -132,14 +135,31 @@ export interface LockOptions {
   readonly forceUnlock?: boolean | undefined;
 }
 
-/** Creates a directory for a new run. @throws `RUN_DIRECTORY`: it holds a run or cannot be created; `RUN_LOCKED` */
+/**
+ * Creates a directory for a new run.
+ *
+ * @throws `RUN_DIRECTORY`: it holds a run or a study, or cannot be created; `RUN_LOCKED`
+ */
 export async function createRunDirectory(path: string, options: LockOptions = {}): Promise<RunDirectory> {
+  await assertNoStudy(path);
   await withDirectoryErrors(path, () => makeDirectory(path));
   return locked(path, options, async (run) => {
     await assertNoResults(path);
     if (await exists(run.file("config"))) refuseNewRun(path, `a run without a checkpoint (${RUN_FILES.config})`);
     return run;
   });
+}
+
+/** Whether a directory holds a run, or what is left of one. */
+export async function holdsRunFiles(path: string): Promise<boolean> {
+  return await exists(runFile(path, "config")) || await exists(runFile(path, "metrics")) || await hasCheckpoint(path);
+}
+
+/** @throws `RUN_DIRECTORY` if a directory without a run holds a study. */
+async function assertNoStudy(path: string): Promise<void> {
+  if (!(await exists(join(path, STUDY_FILE))) || await exists(runFile(path, "config"))) return;
+  throw new ReviewKdError("RUN_DIRECTORY",
+    `cannot start a run in ${path}: the directory holds a study (${STUDY_FILE}). Choose another directory, also one below it.`);
 }
 
 /** @throws `RUN_DIRECTORY` if a directory holds checkpoints or metrics. */
@@ -191,6 +211,7 @@ async function findRun(run: RunDirectory, config: unknown, override: boolean): P
 export async function openRunDirectory(path: string, config: unknown,
   { override = false, ...options }: ResumeOptions = {}
 ): Promise<{ readonly run: RunDirectory; readonly found: FoundRun | undefined }> {
+  await assertNoStudy(path);
   await withDirectoryErrors(path, () => makeDirectory(path));
   return locked(path, options, async (run) => {
     // With checkpoints, a damaged configuration is an error.

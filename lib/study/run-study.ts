@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { throwIfAborted } from "../api/abort.js";
 import { assertObject, parse } from "../config/validation.js";
 import { FilePath } from "../config/file-path.js";
-import { isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
+import { isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import type { Settings } from "../config/settings.js";
 import type { StudyConfigInput, StudyEvent, StudyResult } from "../config/schemas/study.js";
 import type { CellState } from "./cell-state.js";
@@ -24,7 +25,8 @@ const Options = CellSettings.extend({ directory: FilePath });
  * reported and the others continue. Writes tables and a picture into the study's directory.
  *
  * Other processes may train cells of the same study meanwhile: with `runStudyCell`, or with a second `runStudy`. A cell
- * that another process trains is reported as failed with `RUN_LOCKED`; it is tried again after the others.
+ * that another process trains is passed over (event `cell-locked`) and tried again after the others; if only such cells
+ * are left, the study waits for them (`study-waiting`), so that each `runStudy` returns the complete results.
  *
  * @returns the results, including cells that failed or that wait for a failed teacher.
  * @throws `CONFIG_INVALID`, `UNKNOWN_NAME`; `RUN_MISMATCH`: the directory holds another study; `RUN_DIRECTORY`;
@@ -70,6 +72,9 @@ export function startEvent(study: Study, states: ReadonlyMap<Cell, CellState>): 
   };
 }
 
+/** Between tries of cells that other processes train, once no other is left. */
+const POLL_MS = 3000;
+
 /** A study of which this process trains every cell that no other one does. */
 class OneProcess {
   readonly #clock: EtaEstimator;
@@ -88,12 +93,23 @@ class OneProcess {
     yield startEvent(study, states);
     const undone = study.cells.filter((cell) => states.get(cell)?.is !== "done");
     if (undone.length > 0) yield* this.#trainer.prepare(undone);
-    let left = study.cells;
-    for (let before = Infinity; left.length < before;) {
-      before = left.length;
+    let isWaiting = false;
+    for (let left = study.cells; left.length > 0;) {
+      const before = left.length;
       left = yield* this.#pass(left);
+      if (left.length === 0 || left.length < before) continue;
+      if (!isWaiting) yield { type: "study-waiting", left: left.length, cells: study.cells.length };
+      isWaiting = true;
+      await this.#pause();
     }
     return yield* collect(study, states);
+  }
+
+  /** @throws `ABORTED` */
+  async #pause(): Promise<void> {
+    const { signal } = this.options;
+    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    if (signal?.aborted === true) throw new ReviewKdError("ABORTED", "the study was stopped while it waited.");
   }
 
   /** Trains cells, and returns those that another process trains or that wait for such a teacher. */
@@ -101,8 +117,7 @@ class OneProcess {
     const left: Cell[] = [];
     for (const cell of cells) {
       const teacher = this.study.requirementOf(cell);
-      const waitsFor = teacher === undefined ? undefined : this.states.get(teacher);
-      if (waitsFor?.is === "failed" && waitsFor.error.code !== "RUN_LOCKED") continue;
+      if (teacher !== undefined && this.states.get(teacher)?.is === "failed") continue;
       const skipped = this.states.get(cell)?.is === "done";
       if (!(yield* this.#cell(cell))) left.push(cell);
       else if (!skipped) yield* this.#resultSoFar();
@@ -121,18 +136,29 @@ class OneProcess {
       if (this.options.signal?.aborted === true) throw error;
       const failure = isReviewKdError(error) ? error
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
-      // A teacher that another process could not train is tried here, before its students.
-      if (failure.code === "TEACHER_UNFINISHED" || failure.code === "TEACHER_FAILED") return false;
-      this.states.set(cell, { is: "failed", error: failure });
-      const isLocked = failure.code === "RUN_LOCKED";
-      if (!isLocked) this.#clock.finished(cell, null);
-      if (!isLocked || !this.#locked.has(cell)) {
-        yield { type: "cell-failed", ...this.#trainer.place(cell), label, seed, code: failure.code,
-          message: failure.message };
+      const { code, message } = failure;
+      if (code === "RUN_LOCKED") {
+        // It is waited for: the advice to do so is no news.
+        const holder = message.replace(/ Wait until .*$/s, "");
+        if (!this.#locked.has(cell))
+          yield { type: "cell-locked", ...this.#trainer.place(cell), label, seed, message: holder };
+        this.#locked.add(cell);
+        return false;
       }
-      if (isLocked) this.#locked.add(cell);
-      return !isLocked;
+      if (this.#waitsForTeacher(cell, code)) return false;
+      this.states.set(cell, { is: "failed", error: failure });
+      this.#clock.finished(cell, null);
+      yield { type: "cell-failed", ...this.#trainer.place(cell), label, seed, code, message };
+      return true;
     }
+  }
+
+  /** Whether a teacher that another process trains, or could not train, is tried here before its students. */
+  #waitsForTeacher(cell: Cell, code: ErrorCode): boolean {
+    if (code !== "TEACHER_UNFINISHED" && code !== "TEACHER_FAILED") return false;
+    const teacher = this.study.requirementOf(cell);
+    // One that was done has been removed or damaged since.
+    return teacher !== undefined && this.states.get(teacher)?.is !== "done";
   }
 
   /** Writes intermediate results. They are written again after the next cell, so a failure does not end the study. */

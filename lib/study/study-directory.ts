@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { assertSameConfig } from "../runs/config-changes.js";
-import { createAtomic, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
+import { createAtomic, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
+import { holdsRunFiles, STUDY_FILE } from "../runs/run-directory.js";
 import { ReviewKdError } from "../errors.js";
 import { StudySystem, type StudyConfig, type StudyKind, type StudyResult } from "../config/schemas/study.js";
 import { makeDirectory } from "../make-directory.js";
 import { resultsCsv } from "./results/results-csv.js";
 
 export const STUDY_FILES = {
-  config: "study.json",
+  config: STUDY_FILE,
   /** The metric of a teacher from a file, measured once. */
   teacher: "teacher.json",
   /** The system of the process that began to train last. */
@@ -47,8 +48,20 @@ export class StudyDirectory {
     return text === undefined ? undefined : parseRecorded(this.file("config"), text, "study");
   }
 
-  /** Records the configuration of a new study. @throws `RUN_DIRECTORY`; `RUN_MISMATCH`: the directory has another. */
+  /** @throws `RUN_DIRECTORY` if a directory without a study holds a run, whose files a study would replace. */
+  async assertNoRun(): Promise<void> {
+    if (await exists(this.file("config")) || !(await holdsRunFiles(this.path))) return;
+    throw new ReviewKdError("RUN_DIRECTORY",
+      `cannot begin a study in ${this.path}: the directory holds a run. Choose another directory (on the command line --study DIR); the runs of a study are in directories below it.`);
+  }
+
+  /**
+   * Records the configuration of a new study.
+   *
+   * @throws `RUN_DIRECTORY`: it holds a run, or cannot be written; `RUN_MISMATCH`: the directory has another study.
+   */
   async record(config: StudyConfig): Promise<void> {
+    await this.assertNoRun();
     await withDirectoryErrors(this.path, () => makeDirectory(this.path));
     await removeTemporaries(this.path,
       (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"), ABANDONED_MS);

@@ -101,10 +101,7 @@ export class CellTrainer {
       // Before the data are loaded: students of a teacher that is tried again must not see why it failed before.
       await forgetFailure(cell);
       yield* this.prepare([cell]);
-      await this.study.directory.writeSystem(await studySystem());
-      yield { type: "cell-start", ...this.place(cell), label: cell.label, seed: cell.seed,
-        resumed: found.is === "begun" };
-      return yield* this.#run(cell);
+      return yield* this.#run(cell, found);
     } catch (error) {
       const failure = isReviewKdError(error) ? error
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
@@ -113,17 +110,39 @@ export class CellTrainer {
     }
   }
 
-  async *#run(cell: Cell): AsyncGenerator<StudyEvent, Done, void> {
+  async *#run(cell: Cell, found: CellState): AsyncGenerator<StudyEvent, Done, void> {
     let done: Done | undefined;
     // Another process may have finished the cell since it was read.
     let here = false;
+    // Notices of weights precede the lock, without which the cell has not started here.
+    let early: FitEvent[] | undefined = [];
     for await (const run of this.#events(cell)) {
+      if (early !== undefined && run.type === "notice") {
+        early.push(run);
+        continue;
+      }
+      if (early !== undefined) {
+        yield* this.#start(cell, found);
+        for (const notice of early) yield this.#runEvent(cell, notice);
+        early = undefined;
+      }
       if (run.type === "epoch") here = true;
       if (run.type === "end") done = { is: "done", here, last: run.last, best: run.best, seconds: run.seconds };
-      yield { type: "cell-run", ...this.place(cell), run, etaSeconds: this.clock.during(cell, run) };
+      yield this.#runEvent(cell, run);
     }
     if (done === undefined) throw new ReviewKdError("INTERNAL", `missing end of the training of ${cell.id}.`);
     return done;
+  }
+
+  /** The start of a cell that this process has locked. */
+  async *#start(cell: Cell, found: CellState): AsyncGenerator<StudyEvent, void, void> {
+    await this.study.directory.writeSystem(await studySystem());
+    yield { type: "cell-start", ...this.place(cell), label: cell.label, seed: cell.seed,
+      resumed: found.is === "begun" };
+  }
+
+  #runEvent(cell: Cell, run: FitEvent): StudyEvent {
+    return { type: "cell-run", ...this.place(cell), run, etaSeconds: this.clock.during(cell, run) };
   }
 
   async *#events({ config, runDirectory }: Cell): AsyncGenerator<FitEvent, void, void> {

@@ -100,6 +100,10 @@ function lineOf(event: Exclude<StudyEvent, EventOf<"cell-run" | "study-progress"
     }
     case "cell-failed":
       return `${place(event)} ${event.label}, seed ${event.seed} failed [${event.code}]: ${withFlags(event.message, STUDY)}`;
+    case "cell-locked":
+      return `${place(event)} ${event.label}, seed ${event.seed}: another process trains it; tried again after the others: ${event.message}`;
+    case "study-waiting":
+      return `waiting for ${event.left} of ${event.cells} cells, which other processes train or whose teacher they train`;
     case "study-file":
       return `wrote ${event.path}`;
     case "study-notice":

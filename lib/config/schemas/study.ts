@@ -232,6 +232,10 @@ const studyEvent = z.discriminatedUnion("type", [
     result: CellResult }),
   /** A cell could not be finished; the others continue. */
   event("cell-failed", { ...cell, label: z.string(), seed: Seed, code: z.string(), message: z.string() }),
+  /** Another process trains a cell, which is tried again after the others. `message` says which process. */
+  event("cell-locked", { ...cell, label: z.string(), seed: Seed, message: z.string() }),
+  /** Only cells are left that other processes train, or whose teacher they do: the study waits for them. */
+  event("study-waiting", { left: PositiveCount, cells: PositiveCount }),
   /** The cells of a study that other processes train. `etaSeconds`: `null` before the first speed is known. */
   event("study-progress", {
     cells: PositiveCount,

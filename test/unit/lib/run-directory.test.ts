@@ -93,6 +93,20 @@ describe("a run directory", () => {
     expect((await resume(path, CONFIG)).path).to.equal(path);
   });
 
+  it("is denied to a run if it holds a study, but not below it", async () => {
+    const study = scratch("study");
+    await mkdir(study);
+    await writeFile(join(study, "study.json"), "{}");
+    for (const open of [createRunDirectory(study), openRunDirectory(study, CONFIG)]) {
+      const error = await failureOf(open);
+      expect(error).to.include({ code: "RUN_DIRECTORY" });
+      expect(error.message).to.include("the directory holds a study (study.json)");
+      expect(await readdir(study)).to.deep.equal(["study.json"]);
+    }
+    kept(await createRunDirectory(join(study, "cell")));
+    expect((await readdir(study)).sort()).to.deep.equal(["cell", "study.json"]);
+  });
+
   it("reports why it cannot be created", async () => {
     await writeFile(scratch("file"), "");
     const error = await failureOf(createRunDirectory(scratch("file", "run")));

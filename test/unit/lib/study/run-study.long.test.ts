@@ -1,11 +1,13 @@
 import { readdir, readFile, rm, truncate, writeFile, mkdir } from "node:fs/promises";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readRunConfig } from "../../../../lib/config/config-file.js";
 import { runExperiment } from "../../../../lib/runs/experiment.js";
 import { createModel } from "../../../../lib/api/model.js";
 import { StudyEvent, StudyResult, type StudyConfigInput } from "../../../../lib/config/schemas/study.js";
+import { planStudy } from "../../../../lib/study/plan-study.js";
+import { runStudyCell } from "../../../../lib/study/run-study-cell.js";
 import { runStudy, type StudyOptions } from "../../../../lib/study/run-study.js";
 import { drain, failureOf, scratchDirectory, SMALL_DATA } from "../small-run.js";
 
@@ -218,8 +220,16 @@ describe("runStudy", () => {
       ofType(events, "cell-end").flatMap(({ cell, skipped }) => (skipped ? [] : [cell]))
     );
     expect(trained.sort()).to.deep.equal([...CELLS].sort());
-    const codes = both.flatMap(({ events }) => ofType(events, "cell-failed").map(({ code }) => code));
-    expect(codes.filter((code) => code !== "RUN_LOCKED")).to.deep.equal([]);
+    for (const { events, result } of both) {
+      expect(ofType(events, "cell-failed")).to.deep.equal([]);
+      expect(statuses(result)).to.deep.equal(CELLS.map(() => "done"));
+      const started = ofType(events, "cell-start").map(({ cell }) => cell);
+      const ended = ofType(events, "cell-end").flatMap(({ cell, skipped }) => (skipped ? [] : [cell]));
+      expect(started, "only cells that it trains begin").to.deep.equal(ended);
+      for (const event of ofType(events, "cell-locked")) expect(StudyEvent.parse(event)).to.deep.equal(event);
+    }
+    const locked = both.flatMap(({ events }) => ofType(events, "cell-locked"));
+    expect(locked[0]?.message).to.match(/is locked by process \d+ on .* \(since [^)]*\)\.$/);
     expect((await readdir(scratch("study"), { recursive: true })).filter((name) => name.endsWith("run.lock"))).to.deep
       .equal([]);
     await study(scratch("alone"));
@@ -229,6 +239,54 @@ describe("runStudy", () => {
       );
       expect(shared!.equals(alone!), cell).to.equal(true);
     }
+  });
+
+  it("waits for a cell that another process trains, until that has ended or the study is stopped", async () => {
+    const controller = new AbortController();
+    await planStudy({ ...STUDY, seeds: [0] }, { directory: scratch("study") });
+    let waiting: Promise<Error> | undefined;
+    let other: ReturnType<typeof study> | undefined;
+    for await (const event of runStudyCell(scratch("study"), 1)) {
+      if (event.type !== "cell-start") continue;
+      // They have no other cell to train while this one is locked.
+      waiting = failureOf(
+        study(scratch("study"), { seeds: [0] }, { signal: controller.signal }, ({ type }) => {
+          if (type === "study-waiting") controller.abort();
+        }),
+      );
+      const error = await waiting;
+      expect(error).to.include({ code: "ABORTED" });
+      let isWaiting: (() => void) | undefined;
+      const seen = new Promise<void>((resolve) => {
+        isWaiting = resolve;
+      });
+      other = study(scratch("study"), { seeds: [0] }, {}, ({ type }) => {
+        if (type === "study-waiting") isWaiting?.();
+      });
+      await seen;
+    }
+    const { events, result } = await other!;
+    expect(ofType(events, "cell-locked").map(({ cell, index }) => [cell, index])).to.deep.equal([[
+      "student-alone-seed0",
+      1,
+    ]]);
+    expect(ofType(events, "study-waiting")).to.deep.equal([{ type: "study-waiting", left: 1, cells: 3 }]);
+    expect(ofType(events, "cell-end").map(({ cell, skipped }) => [cell, skipped])).to.deep.equal([["teacher", true], [
+      "distilled-seed0",
+      true,
+    ], ["student-alone-seed0", true]]);
+    expect(statuses(result)).to.deep.equal(["done", "done", "done"]);
+  });
+
+  it("fails a student whose teacher was damaged after it was trained", async () => {
+    const { events, result } = await study(scratch("study"), { seeds: [0] }, {}, (event) => {
+      if (event.type !== "cell-end" || event.cell !== "student-alone-seed0") return;
+      rmSync(scratch("study", "teacher", "previous.safetensors"), { force: true });
+      writeFileSync(scratch("study", "teacher", "last.safetensors"), "damaged");
+    });
+    expect(ofType(events, "cell-failed").map(({ cell, code }) => [cell, code])).to.deep.equal([["distilled-seed0",
+      "TEACHER_FAILED"]]);
+    expect(statuses(result)).to.deep.equal(["done", "done", "failed"]);
   });
 
   it("refuses to resume with another configuration, and lists the differences", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { expect } from "chai";
 import { StudyDirectory } from "../../../../lib/study/study-directory.js";
 import { failureOf, scratchDirectory } from "../small-run.js";
@@ -16,6 +16,20 @@ describe("a study's directory", () => {
     expect(error.message).to.include("seeds: was [0,1,2], now [7]").and.include("another directory");
     expect(await readFile(scratch("study", "study.json"), "utf8")).to.equal(text);
     expect(await readdir(scratch("study"))).to.deep.equal(["study.json"]);
+  });
+
+  it("begins no study in a directory of a run, whose files it would replace", async () => {
+    await mkdir(scratch("run"));
+    for (const name of ["config.json", "metrics.jsonl", "last.safetensors"]) {
+      await writeFile(scratch("run", name), "{}");
+      const error = await failureOf(new StudyDirectory(scratch("run")).record(configOf("seeds")));
+      expect(error).to.include({ code: "RUN_DIRECTORY" });
+      expect(error.message).to.include("the directory holds a run").and.include("--study DIR");
+      expect(await readdir(scratch("run"))).to.deep.equal([name]);
+      await rm(scratch("run", name));
+    }
+    await new StudyDirectory(scratch("run")).record(configOf("seeds"));
+    expect(await readdir(scratch("run"))).to.deep.equal(["study.json"]);
   });
 
   it("lets one of several processes with other settings begin", async () => {
