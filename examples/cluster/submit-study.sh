@@ -4,6 +4,10 @@
 # nodes share, under the same path. Options of sbatch, such as a partition: in SBATCH_* variables.
 set -euo pipefail
 
+if [[ $# -eq 0 || $1 == -* ]]; then
+  echo "usage: $0 DIRECTORY --kind seeds --teacher resnet56 … (settings of \`reviewkd study plan\`)" >&2
+  exit 2
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 directory=$(realpath -m "$1")
 shift

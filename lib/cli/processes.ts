@@ -37,6 +37,21 @@ function isReported({ members, rank }: ProcessGroup): boolean {
   return members.findIndex(({ host }) => host === members[rank]?.host) !== rank;
 }
 
+/** @throws ReviewKdError `INVALID_ARGUMENT` if a launcher has started this command several times. */
+export function requireOneProcess(command: string): void {
+  let received = "variables of several";
+  try {
+    const place = processEnvironment();
+    if (place === undefined) return;
+    const by = place.launcher === "variables" ? "RANK and WORLD_SIZE" : `the variables of ${place.launcher}`;
+    received = `process ${place.rank} of ${place.size} by ${by}`;
+  } catch (error) {
+    if (!isReviewKdError(error) || error.code !== "PROCESS_ENVIRONMENT") throw error;
+  }
+  throw new ReviewKdError("INVALID_ARGUMENT",
+    `invalid environment of \`${command}\`: expected one process, received ${received}. Start it once. To spread a study, start \`reviewkd study cell DIR INDEX\` for each of its cells (an array of jobs), or \`${command} --queue URL\` once and \`reviewkd work URL\` as often as there is room for. With RANK=0 WORLD_SIZE=1 the variables of a launcher do not count.`);
+}
+
 /** The output of a process that is not the first one: notices alone, which say whose they are. */
 export function outputOf(group: ProcessGroup | undefined, output: Output): Output {
   if (group === undefined || group.rank === 0) return output;

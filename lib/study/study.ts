@@ -97,9 +97,9 @@ export class Study implements Disposable {
   planned(cell: Cell, state: CellState): PlannedCell {
     const { id, label, seed } = cell;
     const requirement = this.requirementOf(cell);
-    return { index: this.cells.indexOf(cell), id, label, seed,
-      state: failureIn(state) === undefined ? state.is : "failed",
-      waitsFor: requirement === undefined ? null : this.cells.indexOf(requirement) };
+    const failure = failureIn(state);
+    return { index: this.cells.indexOf(cell), id, label, seed, state: failure === undefined ? state.is : "failed",
+      error: failure ?? null, waitsFor: requirement === undefined ? null : this.cells.indexOf(requirement) };
   }
 
   /** The metric by which the students are compared; `null` if the network has none. */

@@ -134,8 +134,9 @@ export class CellTrainer {
     return done;
   }
 
-  /** The start of a cell that this process has locked. */
+  /** The start of a cell that this process has locked, unless another one has finished it meanwhile. */
   async *#start(cell: Cell, found: CellState): AsyncGenerator<StudyEvent, void, void> {
+    if ((await this.study.inspect(cell)).is === "done") return;
     await this.study.directory.writeSystem(await studySystem());
     yield { type: "cell-start", ...this.place(cell), label: cell.label, seed: cell.seed,
       resumed: found.is === "begun" };

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { PlannedCell } from "../../lib/config/schemas/study.js";
 import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY } from "./helpers.js";
 
 const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8", "--method", "kd"] as const;
@@ -50,7 +51,17 @@ describe("command line: study plan, cell and collect", () => {
       "has failed with NON_FINITE_LOSS",
     );
     const { stdout } = await succeed(["study", "plan", study]);
-    expect(stdout).to.match(/^0 {2}teacher resnet8, seed \d+, failed$/m);
+    expect(stdout).to.match(/^0 {2}teacher resnet8, seed \d+, failed$/m).and.include(
+      "1 cell learns from the teacher: train cell 0 first",
+    );
+    const collected = await succeed(["study", "collect", study]);
+    for (const shown of [stdout, collected.stdout])
+      expect(shown.match(/^failed: .*$/gm)?.map((line) => line.slice(0, 35))).to.deep.equal([
+        "failed: teacher [NON_FINITE_LOSS]: ",
+      ]);
+    const [plan] = jsonEvents((await succeed(["study", "plan", study, "--json"])).stdout);
+    expect((plan?.["cells"] as PlannedCell[]).map(({ error }) => error?.code)).to.deep.equal(["NON_FINITE_LOSS",
+      undefined, undefined]);
   });
 
   it("saves a cell on SIGTERM and prints how to resume it", async () => {
@@ -110,7 +121,7 @@ describe("command line: study plan, cell and collect", () => {
 
   for (const [problem, words, code, expected] of [
     ["no kind", ["plan", "DIR", ...NETWORKS], "CONFIG_INVALID",
-      /missing --kind\. Pass one of ablation, stages, seeds, grid/],
+      /missing --kind: no study at \S*refused\. To plan one, pass one of ablation, stages, seeds, grid/],
     ["an unknown kind", ["plan", "DIR", "--kind", "grids"], "INVALID_ARGUMENT", /Did you mean grid\?/],
     ["an index that is none", ["cell", "DIR", "first"], "INVALID_ARGUMENT",
       /invalid index: expected a whole number ≥ 0/],
@@ -120,7 +131,10 @@ describe("command line: study plan, cell and collect", () => {
       /invalid --vary: expected PATH=VALUE,VALUE,…, received "method\.weight"\. Example/],
     ["a setting twice", ["grid", ...NETWORKS, "--vary", "method.weight=1", "--vary", "method.weight=2"],
       "INVALID_ARGUMENT", /Pass all values of method\.weight in one list/],
-    ["a grid without settings", ["grid", ...NETWORKS], "CONFIG_INVALID", /invalid vary/],
+    ["a grid without settings", ["grid", ...NETWORKS], "CONFIG_INVALID",
+      /missing --vary PATH=VALUE,… Pass a setting and its values, such as --vary method\.weight=0\.5,1,2/],
+    ["two options for its seeds", ["seeds", ...NETWORKS, "--seed", "0", "--seeds", "1,2"], "INVALID_ARGUMENT",
+      /invalid flags: expected either --seed or --seeds, received/],
   ] as const) {
     it(`rejects ${problem}`, async () => {
       const study = join(directory.path, "refused");
@@ -131,6 +145,43 @@ describe("command line: study plan, cell and collect", () => {
       expect(existsSync(study)).to.equal(false);
     });
   }
+
+  it("are refused to a study in a directory of a run, and to a run in that of a study", async () => {
+    const [run, study] = [join(directory.path, "run"), join(directory.path, "kept")];
+    await succeed(["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", run]);
+    await writeFile(join(run, "teacher.json"), "a run's");
+    const files = await readdir(run);
+    for (const words of [["plan", run, "--kind", "seeds", ...SETTINGS], ["seeds", ...SETTINGS, "--study", run]]) {
+      expect(await fail(["study", ...words], { exit: 1, code: "RUN_DIRECTORY" })).to.include(
+        `cannot begin a study in ${run}: the directory holds a run.`,
+      );
+    }
+    expect(await readdir(run)).to.deep.equal(files);
+    expect(await readFile(join(run, "teacher.json"), "utf8")).to.equal("a run's");
+    await succeed(["study", "plan", study, "--kind", "seeds", ...SETTINGS]);
+    for (const resume of [[], ["--resume", "auto"]]) {
+      const words = ["train", "--model", "resnet8", ...TINY, "--epochs", "1", "--run", study, ...resume];
+      expect(await fail(words, { exit: 1, code: "RUN_DIRECTORY" })).to.include("the directory holds a study");
+    }
+    expect(await readdir(study)).to.deep.equal(["study.json"]);
+  });
+
+  it("are trained together by two studies that start at once, both with complete results", async () => {
+    const study = join(directory.path, "both");
+    const words = ["study", "seeds", ...SETTINGS, "--seeds", "0,1", "--study", study, "--data",
+      "synthetic:numClasses=4,trainSamples=2500,testSamples=16"];
+    const both = await Promise.all([start(words), start(words)].map(({ finished }) => finished));
+    for (const { code, stdout, stderr } of both) {
+      expect(code, `${stdout}\n${stderr}`).to.equal(0);
+      expect(stdout).to.not.match(/failed|resuming/);
+      expect(stdout).to.match(/^│ student distilled +│ +2 │/m);
+    }
+    const output = both.map(({ stdout }) => stdout).join("");
+    expect(output.match(/^\[\d\/5\] done: /gm)).to.have.lengthOf(5);
+    expect(output).to.match(
+      /^\[\d\/5\] .*: another process trains it; tried again after the others: .* is locked by process \d+/m,
+    );
+  });
 
   it("name the directory without a study", async () => {
     for (const words of [["cell", "nothing", "0"], ["collect", "nothing"]]) {

@@ -175,6 +175,34 @@ describe("command line: study", () => {
     expect((await reviewkd(["study"])).code).to.equal(2);
   });
 
+  for (const [launcher, env, received] of [
+    ["torchrun", { RANK: "1", WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: "29500",
+      TORCHELASTIC_RUN_ID: "none" }, "received process 1 of 2 by the variables of torchrun."],
+    ["a step of SLURM", { SLURM_PROCID: "3", SLURM_STEP_ID: "0", SLURM_NTASKS: "4", SLURM_JOB_ID: "7",
+      SLURM_STEP_NODELIST: "node1" }, "received process 3 of 4 by the variables of slurm."],
+    ["variables by hand, without an address", { RANK: "1", WORLD_SIZE: "2" }, "received variables of several."],
+  ] as const) {
+    it(`is refused to the processes of ${launcher}, each of which would train all cells`, async () => {
+      const study = join(directory.path, "several");
+      const message = await fail([...SEEDS, "--seeds", "0", "--study", study], { exit: 2, code: "INVALID_ARGUMENT" }, {
+        env,
+      });
+      expect(message).to.include(received).and.include("Start it once.").and.include("reviewkd study cell DIR INDEX")
+        .and.include("RANK=0 WORLD_SIZE=1");
+      expect(existsSync(study)).to.equal(false);
+    });
+  }
+
+  it("starts where the variables are of one process, and plans and trains cells where they are of several", async () => {
+    const study = join(directory.path, "tasks");
+    const settings = [...SEEDS.slice(2), "--seeds", "0"];
+    const task = { SLURM_PROCID: "1", SLURM_STEP_ID: "0", SLURM_NTASKS: "4", SLURM_JOB_ID: "7",
+      SLURM_STEP_NODELIST: "node1" };
+    await succeed(["study", "plan", study, "--kind", "seeds", ...settings], { env: task });
+    await succeed(["study", "cell", study, "0"], { env: task });
+    await succeed(["study", "seeds", "--study", study], { env: { ...task, RANK: "0", WORLD_SIZE: "1" } });
+  });
+
   for (const [problem, words, code, expected] of [
     ["a duplicate seed", ["--seeds", "0,1,0"], "INVALID_ARGUMENT",
       /invalid --seeds: expected different .*, received "0,1,0"\. Remove the second 0\./],

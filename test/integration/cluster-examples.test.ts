@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -56,6 +56,18 @@ describe("the examples for clusters", function () {
   const small = (name: string,
     epochs: number): string[] => ["--teacher", "resnet8", "--teacher-weights", "runs/tiny/student.safetensors",
     "--student", "resnet8", ...TINY, "--epochs", String(epochs), "--run", `runs/${name}`, "--json"];
+
+  it("of studies show how they are used if they are started without what they need", () => {
+    for (const [script, ...words] of [["submit-study.sh"], ["submit-study.sh", "--kind", "seeds"], [
+      "study-array.sbatch",
+    ], ["study-array.sbatch", "runs/seeds"]] as const) {
+      const env = { ...process.env, SLURM_ARRAY_TASK_ID: "" };
+      const { status, stderr, stdout } = spawnSync("bash", [join(examples, script), ...words], { encoding: "utf8",
+        env });
+      expect(status, stdout).to.equal(2);
+      expect(stderr).to.match(/^usage: .*DIRECTORY/).and.not.include("unbound variable");
+    }
+  });
 
   it("are listed in their README", () => {
     for (const name of readdirSync(examples).filter((each) => each !== "README.md"))

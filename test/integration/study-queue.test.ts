@@ -147,7 +147,9 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
     const stopped = await first.finished;
     expect(stopped.code, stopped.stderr).to.equal(130);
     expect(stopped.stderr).to.include(`--queue ${redis.url}`);
-    expect(jsonEvents(stopped.stdout).at(-1)?.["message"]).to.include("no longer watched; its workers continue");
+    expect(jsonEvents(stopped.stdout).at(-1)?.["message"]).to.include(
+      "no longer watched; its cells stay in the queue, which has no worker",
+    );
     const second = begin(words);
     const third = begin(words);
     for (const watcher of [second, third]) await watcher.until(/"study-progress"/);
@@ -163,6 +165,35 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
     const again = jsonEvents((await succeed([...words, "--json"])).stdout);
     expect(ofType(again, "cell-start")).to.deep.equal([]);
     expect(again.at(-1)).to.include({ type: "study-end" });
+  });
+
+  it("says that it has no worker, until there is one", async () => {
+    const study = begin(await queueing("workerless", settings(64, { seeds: [0] })));
+    await study.until(/"study-notice"/);
+    const idle = start(["work", redis.url, ...WORK]);
+    running.add(idle);
+    await idle.until(/^waiting for cells$/m);
+    const { code, stdout } = await study.finished;
+    expect(code).to.equal(0);
+    expect(ofType(jsonEvents(stdout), "study-notice").map(({ message }) => message)).to.deep.equal([
+      `the queue has no worker yet: start \`reviewkd work ${redis.url}\`, here or on other machines.`,
+    ]);
+    const other = begin(await queueing("continued", settings(3000, { seeds: [0] })));
+    await idle.until(/\[1\/3\] teacher resnet8[^]*continued|continued[^]*\[1\/3\] teacher resnet8/);
+    other.child.kill("SIGINT");
+    expect(jsonEvents((await other.finished).stdout).at(-1)?.["message"]).to.include("its workers continue");
+    idle.child.kill("SIGINT");
+    expect((await idle.finished).stderr).to.include("finishing the step, saving and giving the cell back");
+  });
+
+  it("lets a worker without a cell end without a word of one", async () => {
+    const idle = start(["work", redis.url, ...WORK]);
+    running.add(idle);
+    await idle.until(/^waiting for cells$/m);
+    idle.child.kill("SIGINT");
+    const { code, stderr } = await idle.finished;
+    expect(code, stderr).to.equal(130);
+    expect(stderr).to.include("no cell is being trained here").and.not.include("saving");
   });
 
   it("gives the cell of a worker that is stopped to another one, which resumes it", async () => {
@@ -404,9 +435,16 @@ suite(`a study in a queue${REDIS_MISSING === undefined ? "" : ` (skipped: ${REDI
   });
 
   it("names an address that is none, and a Redis that does not answer", async () => {
-    expect(await fail(["work", "http://127.0.0.1:1"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
-      "redis://HOST:PORT",
-    );
+    for (const [words, message] of [
+      [["work", "http://user:secret@127.0.0.1:1"],
+        /invalid <url>: expected the address of a Redis, redis:\/\/HOST:PORT .*, received "http:\/\/…@127\.0\.0\.1:1"/],
+      [["work", "localhost:7411"], /invalid <url>: .* Did you mean redis:\/\/localhost:7411\?/],
+      [["study", "seeds", "--teacher", "resnet8", "--student", "resnet8", "--queue", "localhost"],
+        /invalid --queue: .* Did you mean redis:\/\/localhost\?/],
+    ] as const) {
+      const error = await fail(words, { exit: 2, code: "INVALID_ARGUMENT" });
+      expect(error).to.match(message).and.not.include("secret");
+    }
     await redis.stop();
     for (const words of [["work", `redis://user:secret@127.0.0.1:${redis.port}`],
       await queueing("nowhere", settings(64))]) {

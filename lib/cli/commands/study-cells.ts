@@ -1,9 +1,11 @@
 // The cells of a study one by one, for an engine that spreads them: SLURM, a queue, a shell.
 import type { Command } from "commander";
-import { collectStudy, planStudy, runStudyCell, schemas, type StudyKind, type StudyPlan } from "../../index.js";
+import { collectStudy, planStudy, runStudyCell, schemas, type PlannedCell, type StudyKind,
+  type StudyPlan } from "../../index.js";
+import { withFlags } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
 import type { Output } from "../display/output.js";
-import { createStudyReporter } from "../display/study-reporter.js";
+import { createStudyReporter, STUDY } from "../display/study-reporter.js";
 import { commandLine } from "../program-name.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { resolvePlan } from "../options/resolve-study.js";
@@ -47,8 +49,18 @@ export function addCellCommands(parent: Command): void {
     .argument("<dir>", "study directory");
   addAction(collect, async (output, directory: string) => {
     const reporter = createStudyReporter(output);
-    for await (const event of collectStudy(path("dir")(directory))) reporter.handle(event);
+    for await (const event of collectStudy(path("dir")(directory))) {
+      reporter.handle(event);
+      if (event.type === "study-end") showFailures(output, event.result.cells);
+    }
   });
+}
+
+/** Prints why cells have failed. */
+function showFailures(output: Output,
+  cells: readonly { readonly id: string; readonly error: PlannedCell["error"] }[]): void {
+  for (const { id, error } of cells)
+    if (error !== null) output.line(`failed: ${id} [${error.code}]: ${withFlags(error.message, STUDY)}`);
 }
 
 async function showPlan(output: Output, directory: string, flags: PlanFlags): Promise<void> {
@@ -56,6 +68,7 @@ async function showPlan(output: Output, directory: string, flags: PlanFlags): Pr
   const plan = await planStudy(config, { directory });
   output.event({ type: "study-plan", ...plan });
   for (const line of planLines(plan)) output.line(line);
+  showFailures(output, plan.cells);
 }
 
 function planLines({ kind, directory, cells }: StudyPlan): string[] {
@@ -71,7 +84,10 @@ function planLines({ kind, directory, cells }: StudyPlan): string[] {
     ...cells.map(({ index, label, seed, state }) =>
       `${String(index).padStart(width)}  ${label}, seed ${seed}${states[state]}`
     ),
-    ...(waiting.length === 0 ? [] : [`${waiting.length} cells learn from the teacher: train cell 0 first`]),
+    ...(waiting.length === 0 ? []
+      : [
+        `${waiting.length === 1 ? "1 cell learns" : `${waiting.length} cells learn`} from the teacher: train cell 0 first`,
+      ]),
     ...array,
     `each cell: ${commandLine(["study", "cell", directory])} INDEX`,
     `at the end: ${commandLine(["study", "collect", directory])}`,

@@ -3,6 +3,7 @@ import { nearestName, queueStudy, ReviewKdError, runStudy, schemas, type ErrorCo
   type StudyResult } from "../../index.js";
 import { usageError } from "../errors.js";
 import { listenForInterrupt } from "../interrupt.js";
+import { requireOneProcess } from "../processes.js";
 import type { Output } from "../display/output.js";
 import { commandLine } from "../program-name.js";
 import { resolveStudy } from "../options/resolve-study.js";
@@ -10,7 +11,7 @@ import { createStudyReporter } from "../display/study-reporter.js";
 import { addAction, addValue } from "../options/add-value.js";
 import { addStudySettings, studySettings, type StudyFlags } from "../options/study-flags.js";
 import { addSavingFlags, DETECTOR_HELP } from "../options/training-flags.js";
-import { path, text } from "../options/values.js";
+import { path, queueUrl } from "../options/values.js";
 import { addCellCommands } from "./study-cells.js";
 
 const DESCRIPTIONS: Readonly<Record<StudyKind, string>> = {
@@ -43,13 +44,14 @@ function addKind(parent: Command, kind: StudyKind): void {
   addStudySettings(command, kind);
   addValue(command, "--study <dir>", `study directory (default: runs/study-${kind}-<student>-from-<teacher>)`, path);
   addValue(command, "--queue <url>",
-    "let workers train the cells (`reviewkd work`) that share this directory: a Redis, redis://HOST:PORT", text);
+    "let workers train the cells (`reviewkd work`) that share this directory: a Redis, redis://HOST:PORT", queueUrl);
   addSavingFlags(command);
   command.addHelpText("after", DETECTOR_HELP);
   addAction(command, (output, flags: StudyFlags) => study(output, kind, flags));
 }
 
 async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promise<void> {
+  requireOneProcess(`reviewkd study ${kind}`);
   const { queue } = flags;
   if (queue !== undefined && flags.forceUnlock === true) {
     throw usageError("a study without --queue", "--force-unlock", "--queue",
@@ -58,7 +60,7 @@ async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promis
   const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
   using interrupt = listenForInterrupt(() => {
     output.notice(queue === undefined ? "\nfinishing the step and saving… (again: stop at once)"
-      : "\nno longer watching; the workers continue…");
+      : "\nno longer watching; the cells stay in the queue…");
   });
   const { signal } = interrupt;
   const reporter = createStudyReporter(output);

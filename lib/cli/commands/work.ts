@@ -4,7 +4,7 @@ import { listenForInterrupt } from "../interrupt.js";
 import type { Output } from "../display/output.js";
 import { createWorkReporter } from "../display/work-reporter.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { positiveCount, positiveNumber } from "../options/values.js";
+import { positiveCount, positiveNumber, queueUrl } from "../options/values.js";
 
 interface WorkFlags {
   readonly untilEmpty?: true;
@@ -27,19 +27,26 @@ export function addWorkCommand(program: Command): void {
   command.addHelpText("after", `
 Requires the packages bullmq and ioredis, and the directories of the studies under the same path as where they
 were queued. Ctrl-C saves the cell and gives it back.`);
-  addAction(command, (output, url: string, flags: WorkFlags) => work(output, url, flags));
+  addAction(command, async (output, url: string, flags: WorkFlags) => {
+    await work(output, queueUrl("<url>")(url), flags);
+  });
 }
 
 async function work(output: Output, queue: string, flags: WorkFlags): Promise<void> {
+  let hasCell = false;
   using interrupt = listenForInterrupt(() => {
-    output.notice("\nfinishing the step, saving and giving the cell back… (again: stop at once)");
+    output.notice(hasCell ? "\nfinishing the step, saving and giving the cell back… (again: stop at once)"
+      : "\nending; no cell is being trained here…");
   });
   const { signal } = interrupt;
   const { untilEmpty, lockSeconds, maxStalled, forceUnlock } = flags;
   const reporter = createWorkReporter(output);
   try {
-    for await (const event of workOnStudies({ queue, untilEmpty, lockSeconds, maxStalled, forceUnlock, signal }))
+    for await (const event of workOnStudies({ queue, untilEmpty, lockSeconds, maxStalled, forceUnlock, signal })) {
+      // Before a cell's first event there is nothing to save.
+      hasCell = event.type === "work-cell";
       reporter.handle(event);
+    }
   } finally {
     reporter.close();
   }

@@ -68,7 +68,8 @@ function showProgress(output: Output, bar: Progress, event: EventOf<"study-progr
   });
 }
 
-const STUDY = { name: "reviewkd study", flags: [] };
+/** The command of whose options messages speak. */
+export const STUDY = { name: "reviewkd study", flags: [] };
 
 function place({ index, cells }: { readonly index: number; readonly cells: number }): string {
   return `[${index + 1}/${cells}]`;

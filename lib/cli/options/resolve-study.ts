@@ -32,11 +32,18 @@ async function studyConfig({ kind }: { readonly kind?: StudyKind },
   const merged = mergeSettings(...layers, omitUndefined({ preset: flags.preset }), settings);
   if (merged["kind"] === undefined)
     throw new ReviewKdError("CONFIG_INVALID",
-      `missing --kind. Pass one of ${schemas.StudyKind.options.join(", ")}, or a --config that names it.`);
+      `missing --kind: no study at ${flags.study ?? "any directory"}. To plan one, pass one of ${schemas.StudyKind.options.join(", ")}, or a --config that names it; to see another one, its directory.`);
   requirePair(merged);
   requireBackbone(merged);
   requireData(merged);
+  requireVary(merged);
   return parseStudyConfig(merged);
+}
+
+function requireVary({ kind, vary }: Settings): void {
+  if (kind !== "grid" || vary !== undefined) return;
+  throw new ReviewKdError("CONFIG_INVALID",
+    "missing --vary PATH=VALUE,… Pass a setting and its values, such as --vary method.weight=0.5,1,2; several make all combinations.");
 }
 
 async function fileSettings(kind: StudyKind | undefined, path: string): Promise<Settings> {

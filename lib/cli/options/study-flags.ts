@@ -67,7 +67,7 @@ export function addStudySettings(command: Command, kind?: StudyKind): void {
 export function studySettings(kind: StudyKind | undefined, flags: StudyFlags): Settings {
   const { seed, seeds, vary, ...rest } = flags;
   if (seed !== undefined && seeds !== undefined) {
-    throw usageError("either --seed or --seeds", "a study", `--seed ${seed} --seeds ${seeds.join(",")}`);
+    throw usageError("either --seed or --seeds", "flags", `--seed ${seed} --seeds ${seeds.join(",")}`);
   }
   return {
     ...schemaSettings(rest, [...NETWORKS, ...methodRows(kind)]),

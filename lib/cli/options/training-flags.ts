@@ -223,7 +223,7 @@ export function withProcessBatches({ batchSizePerProcess: own }: TrainingFlags, 
   if (own === undefined) return settings;
   const { training } = settings as { training?: Settings };
   if (training?.["batchSize"] !== undefined) {
-    throw usageError("either --batch-size or --batch-size-per-process", "a training",
+    throw usageError("either --batch-size or --batch-size-per-process", "flags",
       `--batch-size ${JSON.stringify(training["batchSize"])} --batch-size-per-process ${own}`);
   }
   return mergeSettings(settings, { training: { batchSize: own * processes } });

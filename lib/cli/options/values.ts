@@ -114,6 +114,17 @@ export const text: ValueParser<string> = (option) => (value) => {
   return value;
 };
 
+/** The address of a queue. */
+export const queueUrl: ValueParser<string> = (option) => (value) => {
+  const isUrl = (url: string): boolean => schemas.QueueUrl.safeParse(url).success;
+  if (isUrl(value)) return value;
+  // A password may contain an "@" as well.
+  const shown = value.replace(/^(\w+:\/\/)?.*@/, "$1…@");
+  const meant = `redis://${value}`;
+  throw usageError(schemas.QueueUrl.description ?? "the address of a Redis", option, shown,
+    shown === value && isUrl(meant) ? `Did you mean ${meant}?` : "");
+};
+
 /** A path, in which `~` stands for the home directory. */
 export const path: ValueParser<string> = (option) => (value) => {
   const parsed = schemas.FilePath.safeParse(text(option)(value));

@@ -16,6 +16,11 @@ import { TrainingOptions, withEnd } from "./training.js";
 export const StudyKind = z.enum(["ablation", "stages", "seeds", "grid"]);
 export type StudyKind = z.infer<typeof StudyKind>;
 
+/** The address of a Redis, whose queue has the cells of studies. */
+export const QueueUrl = z.string().regex(/^rediss?:\/\/[^/\s]+(?:\/\d*)?$/).describe(
+  "the address of a Redis, redis://HOST:PORT or redis://HOST:PORT/NUMBER",
+);
+
 const Seeds = z.array(Seed).min(1).describe("one or more whole numbers ≥ 0")
   .refine((seeds) => new Set(seeds).size === seeds.length, "seeds that differ from each other");
 
@@ -181,6 +186,9 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 
 const cell = { cell: z.string(), index: Count, cells: PositiveCount };
 
+/** Why the newest training of a cell has failed, or why its directory cannot be read. */
+const CellError = z.strictObject({ code: z.string(), message: z.string() });
+
 const CellStateName = z.enum(["new", "begun", "done", "failed"]);
 
 /** A cell of a study before it is trained. */
@@ -195,6 +203,8 @@ export const PlannedCell = z.strictObject({
    * directory cannot be read.
    */
   state: CellStateName,
+  /** Why it has failed; `null` if it has not. */
+  error: CellError.nullable(),
   /** The cell that must be done before: 0, the teacher that the study trains; `null` for all others. */
   waitsFor: Count.nullable(),
 });

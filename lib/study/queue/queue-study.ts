@@ -5,7 +5,7 @@ import { throwIfAborted } from "../../api/abort.js";
 import { networkInfo } from "../../api/network.js";
 import { FilePath } from "../../config/file-path.js";
 import type { Settings } from "../../config/settings.js";
-import type { StudyConfigInput, StudyEvent, StudyResult } from "../../config/schemas/study.js";
+import { QueueUrl, type StudyConfigInput, type StudyEvent, type StudyResult } from "../../config/schemas/study.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { cellResult, type CellState } from "../cell-state.js";
@@ -15,8 +15,7 @@ import { TEACHER, type Cell } from "../plan/cells.js";
 import { startEvent } from "../run-study.js";
 import { Study } from "../study.js";
 import { addCells, failureOf, hasFailed, JobProgress, jobsOf, unlessUnreachable } from "./cell-jobs.js";
-import { QueueConnection, type CellJob } from "./connection.js";
-import { QueueUrl } from "./queue-url.js";
+import { QueueConnection, withoutPassword, type CellJob } from "./connection.js";
 
 /** Options of {@link queueStudy}. */
 export interface QueueStudyOptions {
@@ -32,6 +31,12 @@ const Options = z.strictObject({ directory: FilePath, queue: QueueUrl });
 
 /** Between looks at the queue. */
 const LOOK_MS = 500;
+
+/** Between looks for workers. */
+const WORKERS_MS = 10_000;
+
+/** How long a watcher that ends waits for the number of workers. */
+const LAST_LOOK_MS = 1000;
 
 /** How long a Redis may not answer. */
 const PATIENCE_MS = 60_000;
@@ -77,6 +82,8 @@ class Watch {
   readonly #clock: EtaEstimator;
   readonly #started = new Set<Cell>();
   #reported = "";
+  #workersAt = performance.now();
+  #saidNoWorker = false;
 
   constructor(private readonly study: Study, private readonly connection: QueueConnection,
     private readonly states: Map<Cell, CellState>, trainSamples: number) {
@@ -108,11 +115,35 @@ class Watch {
       yield* this.#progress(running);
       if (this.study.cells.every((cell) => this.#isOver(cell))) return;
       await sleep(LOOK_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-      if (signal?.aborted === true) {
-        throw new ReviewKdError("ABORTED",
-          `the study at ${this.study.directory.path} is no longer watched; its workers continue. Run the same study to watch it again and to collect its results (on the command line: the same command).`);
-      }
+      if (signal?.aborted === true) throw await this.#stopped();
+      yield* this.#noWorker();
     }
+  }
+
+  async #stopped(): Promise<ReviewKdError> {
+    const workers = await Promise.race([this.#workers(), sleep(LAST_LOOK_MS, undefined, { ref: false })]);
+    const what = workers === undefined ? "its cells stay in the queue"
+      : workers === 0 ? "its cells stay in the queue, which has no worker" : "its workers continue";
+    return new ReviewKdError("ABORTED",
+      `the study at ${this.study.directory.path} is no longer watched; ${what}. Run the same study to watch it again and to collect its results (on the command line: the same command).`);
+  }
+
+  /** A queue without workers, reported once each time that it has none. */
+  async *#noWorker(): AsyncGenerator<StudyEvent, void, void> {
+    if (performance.now() - this.#workersAt < WORKERS_MS) return;
+    this.#workersAt = performance.now();
+    const isWithout = await this.#workers() === 0;
+    if (isWithout && !this.#saidNoWorker) {
+      yield { type: "study-notice",
+        message: `the queue has no worker yet: start \`reviewkd work ${withoutPassword(this.connection.url)}\`, here or on other machines.` };
+    }
+    this.#saidNoWorker = isWithout;
+  }
+
+  /** The number of workers; `undefined` if Redis does not say. */
+  async #workers(): Promise<number | undefined> {
+    // A Redis of a provider may not list its clients; one that does not answer is found by the next look.
+    return this.connection.call(this.connection.queue.getWorkersCount()).catch(() => undefined);
   }
 
   /** A cell that was failed before any worker had it: its directory must be removed first. */

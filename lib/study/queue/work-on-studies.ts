@@ -4,7 +4,7 @@ import { z } from "zod";
 import { throwIfAborted } from "../../api/abort.js";
 import { PositiveCount, PositiveNumber } from "../../config/schemas/common.js";
 import type { FitEvent } from "../../config/schemas/fit-event.js";
-import type { WorkEvent } from "../../config/schemas/study.js";
+import { QueueUrl, type WorkEvent } from "../../config/schemas/study.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { asSentence, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
 import { trainCell } from "../run-study-cell.js";
@@ -13,7 +13,6 @@ import { failureOf, failureText, hasFailed, JobData, jobId, unlessUnreachable, t
 import { closeWorker, QueueConnection, withoutPassword, workerName, type CellJob,
   type CellWorker } from "./connection.js";
 import { JobLock, type LockOptions } from "./job-lock.js";
-import { QueueUrl } from "./queue-url.js";
 
 /** Options of {@link workOnStudies}. */
 export interface WorkOptions {
