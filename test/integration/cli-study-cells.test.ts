@@ -3,13 +3,27 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { PlannedCell } from "../../lib/config/schemas/study.js";
-import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY } from "./helpers.js";
+import { fail, jsonEvents, reviewkd, start, succeed, useDirectory, TINY, type Running } from "./helpers.js";
 
 const NETWORKS = ["--teacher", "resnet8", "--student", "resnet8", "--method", "kd"] as const;
 const SETTINGS = [...NETWORKS, ...TINY, "--epochs", "1"] as const;
 
 describe("command line: study plan, cell and collect", () => {
   const directory = useDirectory();
+  const running = new Set<Running>();
+  afterEach(async () => {
+    for (const { child, finished } of running) {
+      child.kill("SIGKILL");
+      await finished;
+    }
+    running.clear();
+  });
+
+  function begin(words: readonly string[]): Running {
+    const process = start(words);
+    running.add(process);
+    return process;
+  }
 
   it("plan cells that another program numbers, train them one by one and collect the results", async () => {
     const study = join(directory.path, "planned");
@@ -181,6 +195,33 @@ describe("command line: study plan, cell and collect", () => {
     expect(output).to.match(
       /^\[\d\/5\] .*: another process trains it; tried again after the others: .* is locked by process \d+/m,
     );
+  });
+
+  it("are waited for while another process trains them, and taken over if that is killed", async () => {
+    const study = join(directory.path, "taken-over");
+    const words = ["study", "seeds", ...SETTINGS, "--epochs", "200", "--seed", "0", "--study", study, "--data",
+      "synthetic:numClasses=4,trainSamples=3000,testSamples=16"];
+    await succeed(["study", "plan", study, "--kind", "seeds", ...words.slice(2, words.indexOf("--study")),
+      ...words.slice(-2)]);
+    const other = begin(["study", "cell", study, "0", "--json"]);
+    await other.until(/"type":"progress"/);
+    const first = begin(["study", "cell", study, "1", "--json"]);
+    await first.until(/"type":"progress"/);
+    const impatient = begin(words);
+    await impatient.until(/^waiting for 3 of 3 cells, which other processes train or whose teacher they train$/m);
+    impatient.child.kill("SIGINT");
+    const stopped = await impatient.finished;
+    expect(stopped.code, stopped.stderr).to.equal(130);
+    expect(stopped.stderr).to.include("no longer waiting for other processes").and.include("to resume: ").and.not
+      .include("saving…");
+    const patient = begin(words);
+    await patient.until(/^waiting for 3 of 3 cells/m);
+    other.child.kill("SIGKILL");
+    await patient.until(/^\[1\/3\] teacher resnet8, seed 1000, resuming$/m);
+    for (const { child, finished } of [patient, first]) {
+      child.kill("SIGTERM");
+      expect((await finished).code).to.equal(130);
+    }
   });
 
   it("name the directory without a study", async () => {

@@ -58,9 +58,11 @@ async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promis
       "Its workers train the cells: pass it to `reviewkd work`.");
   }
   const { config, directory } = await resolveStudy(kind, flags, studySettings(kind, flags));
+  let isWaiting = false;
   using interrupt = listenForInterrupt(() => {
-    output.notice(queue === undefined ? "\nfinishing the step and saving… (again: stop at once)"
-      : "\nno longer watching; the cells stay in the queue…");
+    output.notice(queue !== undefined ? "\nno longer watching; the cells stay in the queue…"
+      : isWaiting ? "\nno longer waiting for other processes…"
+      : "\nfinishing the step and saving… (again: stop at once)");
   });
   const { signal } = interrupt;
   const reporter = createStudyReporter(output);
@@ -70,6 +72,8 @@ async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promis
       : queueStudy(config, { directory, queue, signal });
     for await (const event of events) {
       reporter.handle(event);
+      if (event.type === "study-waiting") isWaiting = true;
+      if (event.type === "cell-start") isWaiting = false;
       if (event.type === "study-end") requireAll(event.result);
     }
   } finally {
