@@ -97,8 +97,8 @@ describe("a run directory", () => {
     const study = scratch("study");
     await mkdir(study);
     await writeFile(join(study, "study.json"), "{}");
-    for (const open of [createRunDirectory(study), openRunDirectory(study, CONFIG)]) {
-      const error = await failureOf(open);
+    for (const begin of [createRunDirectory, (path: string) => openRunDirectory(path, CONFIG)]) {
+      const error = await failureOf(begin(study));
       expect(error).to.include({ code: "RUN_DIRECTORY" });
       expect(error.message).to.include("the directory holds a study (study.json)");
       expect(await readdir(study)).to.deep.equal(["study.json"]);
