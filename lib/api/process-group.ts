@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { z } from "zod";
 import { differences, flattened } from "../config/differences.js";
@@ -266,7 +267,7 @@ async function join(options: JoinOptions): Promise<ProcessGroup> {
   const { rank, size, localRank, localSize } = environment ?? { rank: 0, size: 1, localRank: 0, localSize: 1 };
   const meeting = environment === undefined ? {} :
     { master: environment.master, storeIsHosted: environment.storeIsHosted, prefix: environment.prefix,
-      address: await addressOf(environment), groupsBefore: groupsJoined };
+      address: await addressOf(environment), groupsBefore: groupsJoined, id: randomUUID() };
   const native = await withSignal({ signal, what: "joining the other processes" },
     (stop) => addon().joinProcessGroup({ ...self, rank, size, localSize, ...meeting }, stop));
   if (environment !== undefined) ++groupsJoined;

@@ -37,6 +37,8 @@ JoinOptions options_of(int64_t rank, int64_t size, int64_t port, double timeout_
   options.master_host = "127.0.0.1";
   options.master_port = port;
   options.prefix = "test";
+  static std::atomic<int> joined{0};
+  options.id = "process-" + std::to_string(++joined);
   options.address = "127.0.0.1";
   options.timeout_seconds = timeout_seconds;
   return options;

@@ -19,6 +19,7 @@ JoinOptions JoinOptions::from(const Options& options) {
   join.master_host = master.string("host");
   join.master_port = master.integer("port");
   join.store_is_hosted = options.boolean("storeIsHosted");
+  join.id = options.string("id");
   join.groups_before = options.integer("groupsBefore");
   join.prefix = options.string("prefix");
   // Those of a group that the processes have left may still be there.

@@ -31,6 +31,8 @@ struct JoinOptions {
   bool store_is_hosted = false;
   /// Of all keys: the same for all processes of a run, and different for others.
   std::string prefix;
+  /// Unlike that of any other process, and of this one when it joins again.
+  std::string id;
   /// How many groups this process has joined and left before.
   int64_t groups_before = 0;
   /// The address of this machine that others reach.

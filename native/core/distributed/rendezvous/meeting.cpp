@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <sstream>
 #include <thread>
 #include <utility>
@@ -146,23 +145,18 @@ Error error_from(const std::string& text) {
 class Attempt {
  public:
   Attempt(const JoinOptions& options, StoreClient client)
-      : options_(options), client_(std::move(client)), answered_(static_cast<size_t>(options.self.size)) {
-    std::random_device random;
-    std::ostringstream id;
-    id << std::hex << random() << random() << random() << random();
-    id_ = id.str();
-  }
+      : options_(options), client_(std::move(client)), answered_(static_cast<size_t>(options.self.size)) {}
 
   /// The id of rank 0. Throws PROCESSES_MISSING if it does not come, and what the client's look throws.
   std::string agree() {
-    if (options_.self.rank == 0) return id_;
-    client_.write(key(kNow, options_.self.rank), id_);
+    if (options_.self.rank == 0) return options_.id;
+    client_.write(key(kNow, options_.self.rank), options_.id);
     Stopwatch watch;
-    for (double waited = 0; !client_.has(kSeen + id_); waited += watch.lap()) {
+    for (double waited = 0; !client_.has(kSeen + options_.id); waited += watch.lap()) {
       if (waited >= options_.timeout_seconds) fail_missing(options_, {0});
       std::this_thread::sleep_for(kBetweenLooks);
     }
-    return client_.read(kSeen + id_);
+    return client_.read(kSeen + options_.id);
   }
 
   /// Rank 0 answers the process of this rank if it came since the last call.
@@ -170,14 +164,13 @@ class Attempt {
     if (!client_.has(key(kNow, rank))) return;
     const std::string id = client_.read(key(kNow, rank));
     if (id == answered_[static_cast<size_t>(rank)]) return;
-    client_.write(kSeen + id, id_);
+    client_.write(kSeen + id, options_.id);
     answered_[static_cast<size_t>(rank)] = id;
   }
 
  private:
   const JoinOptions& options_;
   StoreClient client_;
-  std::string id_;
   std::vector<std::string> answered_;
 };
 
