@@ -8,7 +8,7 @@ const { rank, size, localSize, master, storeIsHosted, prefix } = processEnvironm
 const member = { rank, size, localSize, host: hostname(), processId: process.pid, version };
 try {
   const group = await addon().joinProcessGroup({ ...member, timeoutSeconds: Number(timeout), master, storeIsHosted,
-    prefix, address: "127.0.0.1" }, addon().newStopFlag());
+    prefix, address: "127.0.0.1", id: String(process.pid), groupsBefore: 0 }, addon().newStopFlag());
   await group.leave();
 } catch (error) {
   process.stdout.write(`${JSON.stringify({ type: "error", code: error.code, message: error.message })}\n`);
