@@ -139,7 +139,7 @@ TEST(ProcessGroup, MeetsAgainAfterAProcessWasReplacedWhileTheyMet) {
 }
 
 TEST(ProcessGroup, NamesThoseThatDoNotCome) {
-  // c10d asks for the names of addresses, for which a system without a name server waits 5 s, or a few times that.
+  // c10d looks up the names of addresses: without an answer, that takes 5 s, or a few times as long.
   constexpr double kTimeoutSeconds = 20;
   Processes with_first, with_second;
   Process& first = with_first.start(0, 2, expect_texts, kTimeoutSeconds);
