@@ -29,7 +29,7 @@ async function childrenOf(pid: number): Promise<number[]> {
 }
 
 describe("a training in several processes that are killed", function () {
-  this.timeout(400_000);
+  this.timeout(600_000);
   before(function () {
     if (process.platform !== "linux") this.skip();
   });
