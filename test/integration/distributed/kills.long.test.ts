@@ -17,9 +17,9 @@ const ALL_KILLS = 20;
 /** Of these, under torchrun, which takes longer to start. */
 const TORCHRUN_KILLS = 6;
 
-/** A run of about two seconds that writes most of the time. */
+/** A run of several seconds that writes most of the time. */
 const TRAIN = ["train", "--model", "resnet8", "--data", "synthetic:numClasses=4,trainSamples=96,testSamples=16",
-  "--batch-size", "8", "--threads", "1", "--epochs", "12", "--checkpoint-minutes", "0.0001", "--process-timeout", "60",
+  "--batch-size", "8", "--threads", "1", "--epochs", "30", "--checkpoint-minutes", "0.0001", "--process-timeout", "60",
   "--resume", "auto", "--json"] as const;
 
 /** The processes that a process has started. */
