@@ -290,8 +290,9 @@ void DataParallel::check_same_teacher() {
 }
 
 std::optional<int64_t> DataParallel::rank_with_other(const NamedTensors& state) {
+  const auto sum = static_cast<int64_t>(checksum_of(state));
   return group_->together([&]() -> std::optional<int64_t> {
-    const at::Tensor sums = gathered(*host_, at::full({1}, static_cast<int64_t>(checksum_of(state)), at::kLong));
+    const at::Tensor sums = gathered(*host_, at::full({1}, sum, at::kLong));  // [size, 1]
     const int64_t* all = sums.const_data_ptr<int64_t>();
     for (int64_t rank = 1; rank < group_->size(); ++rank) {
       if (all[rank] != all[0]) return rank;

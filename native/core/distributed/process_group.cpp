@@ -14,6 +14,7 @@
 #include "core/distributed/nccl.h"
 #include "core/distributed/rendezvous/meeting.h"
 #include "core/distributed/rendezvous/peer_monitor.h"
+#include "core/distributed/rendezvous/texts.h"
 
 namespace reviewkd {
 

@@ -10,12 +10,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <sstream>
 #include <thread>
 #include <utility>
 
 #include "core/base/error.h"
 #include "core/base/stopwatch.h"
+#include "core/distributed/rendezvous/texts.h"
 
 namespace reviewkd::meeting {
 namespace {
@@ -39,25 +39,6 @@ constexpr const char* kAllMet = "met";
 /// The id of the process of this rank that runs now, and the answer of rank 0 to an id: its own.
 constexpr const char* kNow = "now";
 constexpr const char* kSeen = "seen/";
-
-std::string hello_of(const Member& member) {
-  std::ostringstream text;
-  text << member.rank << '\n'
-       << member.size << '\n'
-       << member.process_id << '\n'
-       << member.version << '\n'
-       << member.host;
-  return text.str();
-}
-
-Member member_of(const std::string& text) {
-  std::istringstream lines(text);
-  Member member;
-  lines >> member.rank >> member.size >> member.process_id >> std::ws;
-  std::getline(lines, member.version);
-  std::getline(lines, member.host);
-  return member;
-}
 
 bool is_port_in_use(const std::string& reason) {
   return reason.find("EADDRINUSE") != std::string::npos || reason.find("already in use") != std::string::npos ||
@@ -124,14 +105,6 @@ void check_same(const Member& self, const Member& other) {
     fail(ErrorCode::kProcessesDiffer, "invalid version: expected ", self.version, " as of ", self.description(),
          ", received ", other.version, " of ", other.description(), ". Install the same version on all machines.");
   }
-}
-
-std::string text_of(const Error& error) { return std::string(to_string(error.code())) + "\n" + error.what(); }
-
-Error error_from(const std::string& text) {
-  const size_t end = std::min(text.find('\n'), text.size());
-  const auto code = error_code_of(text.substr(0, end));
-  return {code.value_or(ErrorCode::kInternal), text.substr(std::min(end + 1, text.size()))};
 }
 
 [[noreturn]] void fail_missing(const JoinOptions& options, const std::vector<int64_t>& absent) {
@@ -298,29 +271,6 @@ QuietScope::~QuietScope() {
   const std::lock_guard lock(quiet().mutex);
   if (--quiet().scopes > 0 || !quiet().level_before) return;
   FLAGS_caffe2_log_level = *std::exchange(quiet().level_before, std::nullopt);
-}
-
-std::string key(const char* name, int64_t rank) { return std::string(name) + "/" + std::to_string(rank); }
-
-std::vector<std::string> keys(const char* name, int64_t size) {
-  std::vector<std::string> all;
-  for (int64_t rank = 0; rank < size; ++rank) all.push_back(key(name, rank));
-  return all;
-}
-
-std::string sentence_of(const std::string& reason) {
-  std::string sentence = reason.substr(0, reason.find('\n'));
-  if (sentence.starts_with('[')) sentence = sentence.substr(std::min(sentence.find("] ") + 2, sentence.size()));
-  sentence = sentence.substr(0, sentence.find(". This is typically"));
-  while (sentence.ends_with('.')) sentence.pop_back();
-  return sentence;
-}
-
-std::string list_of(const std::vector<int64_t>& ranks) {
-  constexpr size_t kMost = 8;
-  std::string text;
-  for (size_t i = 0; i < std::min(ranks.size(), kMost); ++i) text += (i > 0 ? ", " : "") + std::to_string(ranks[i]);
-  return ranks.size() > kMost ? text + ", … (" + std::to_string(ranks.size()) + " in all)" : text;
 }
 
 /// Throws PROCESS_LOST if the store ends meanwhile.

@@ -35,17 +35,7 @@ struct Met {
 /// See ProcessGroup::join.
 Met meet(const JoinOptions& options, const std::atomic<bool>& stop);
 
-/// The key of a process.
-std::string key(const char* name, int64_t rank);
-std::vector<std::string> keys(const char* name, int64_t size);
-
 /// How often a process has shown that it is alive, and its state. Written from the meeting on.
 inline constexpr const char* kBeat = "beat";
-
-/// The sentence that c10d or Gloo says, without the place in its sources and its advice.
-std::string sentence_of(const std::string& reason);
-
-/// "1, 2, 3".
-std::string list_of(const std::vector<int64_t>& ranks);
 
 }  // namespace reviewkd::meeting

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/distributed/rendezvous/meeting.h"
+#include "core/distributed/rendezvous/texts.h"
 
 namespace reviewkd {
 namespace {
@@ -53,21 +54,17 @@ bool is_timeout(const std::string& reason) {
 std::string text_of(const PeerError& error) {
   std::ostringstream text;
   for (const int64_t rank : error.ranks) text << rank << ' ';
-  text << '\n' << to_string(error.code) << '\n' << error.message;
+  text << '\n' << meeting::text_of(Error(error.code, error.message));
   return text.str();
 }
 
 PeerError error_from(const std::string& text) {
-  std::istringstream lines(text);
-  std::string line;
-  PeerError error;
-  std::getline(lines, line);
-  std::istringstream ranks(line);
-  for (int64_t rank = 0; ranks >> rank;) error.ranks.push_back(rank);
-  std::getline(lines, line);
-  error.code = error_code_of(line).value_or(ErrorCode::kProcessLost);
-  error.message = text.substr(std::min(static_cast<size_t>(lines.tellg()), text.size()));
-  return error;
+  const size_t end = text.find('\n');
+  std::istringstream ranks(text.substr(0, end));
+  const Error error = meeting::error_from(text.substr(end + 1));
+  PeerError result{.code = error.code(), .message = error.what(), .ranks = {}};
+  for (int64_t rank = 0; ranks >> rank;) result.ranks.push_back(rank);
+  return result;
 }
 
 }  // namespace
