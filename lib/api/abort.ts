@@ -1,6 +1,7 @@
 import { ReviewKdError } from "../errors.js";
 import { assertFunction, valueText } from "../config/validation.js";
-import { addon, type NativeStopFlag } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeStopFlag } from "../native-types.js";
 
 /** @throws ReviewKdError `ABORTED` if the signal is already aborted; `INVALID_ARGUMENT` if it is no signal. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {

@@ -3,7 +3,7 @@ import { BatchOptions, type BatchOptionsInput, type DataNotice, DetectionBatchOp
 import type { BrokenImage } from "../config/schemas/fit-event.js";
 import { assertObject, parse, valueText } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
-import type { TensorTree } from "../native.js";
+import type { TensorTree } from "../native-types.js";
 import { wrapped } from "./functional/call.js";
 import { CLASS_NAME, isForeign, ONE_COPY, receivedText } from "./native-object.js";
 import type { SplitImages } from "./split-images.js";

@@ -1,5 +1,6 @@
 import { ReviewKdError } from "../errors.js";
-import { addon, type NativeDistiller } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeDistiller } from "../native-types.js";
 import { Detector, type DetectorOutput } from "./detection/detector.js";
 import { natives, wrapped } from "./functional/call.js";
 import type { Model } from "./model.js";

@@ -11,7 +11,7 @@ import { findByName } from "../config/nearest-name.js";
 import type { FeatureSpec } from "../config/schemas/model.js";
 import { PairOptions, type PairExplanation, type PairOptionsInput } from "../config/schemas/pair.js";
 import { assertObject, parse } from "../config/validation.js";
-import type { NativeNetworkCost } from "../native.js";
+import type { NativeNetworkCost } from "../native-types.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {

@@ -8,7 +8,8 @@ import { addressOf } from "../distributed/address.js";
 import { processEnvironment, type ProcessEnvironment } from "../distributed/environment.js";
 import { atCall, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../errors.js";
 import { VERSION } from "../install/version.js";
-import { addon, type NativeMember, type NativeProcessGroup } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeMember, NativeProcessGroup } from "../native-types.js";
 import { withSignal } from "./abort.js";
 import { CLASS_NAME, NativeObject, receivedText } from "./native-object.js";
 

@@ -1,5 +1,5 @@
 import type { BatchOptions, DetectionBatchOptions } from "../config/schemas/data.js";
-import type { AnyNativeBatch, NativeImages } from "../native.js";
+import type { AnyNativeBatch, NativeImages } from "../native-types.js";
 
 /** Training and test images have their own defaults. */
 type Decided<Options> = Omit<Options, "shuffle" | "augment"> & Readonly<Record<"shuffle" | "augment", boolean>>;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ReviewKdError } from "../errors.js";
-import { addon, type NativeEntries, type NativeTensor, type TensorValues, type TypedArray } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeEntries, NativeTensor, TensorValues, TypedArray } from "../native-types.js";
 import { CLASS_NAME, isForeign, NativeObject, ONE_COPY, receivedText } from "./native-object.js";
 import { DType, Shape } from "../config/schemas/common.js";
 import { assertAttached, bytesOf, isTypedArray, typedArrayName, type TypedArrayName } from "../config/typed-arrays.js";

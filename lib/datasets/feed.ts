@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { isReviewKdError, messageOf } from "../errors.js";
-import type { NativeBatchQueue } from "../native.js";
+import type { NativeBatchQueue } from "../native-types.js";
 
 /** A contiguous block of images with their labels. */
 export interface ImageBlock {

@@ -1,4 +1,5 @@
-import { addon, type NativeWindow } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeWindow } from "../native-types.js";
 import { type CenterCrop, cropCenter, openUpright, resizedSide, resizeTo, rgbBytes } from "../images/center-crop.js";
 import type { Sharp } from "../images/load-sharp.js";
 

@@ -7,7 +7,8 @@ import { DataSource, type ArraySplit, type DataSourceInput, type DetectionSource
 import { assertAttached, bytesOf, isTypedArray } from "../config/typed-arrays.js";
 import { assertObject, parse, readValues } from "../config/validation.js";
 import { atCall, ReviewKdError } from "../errors.js";
-import { addon, type NativeDataset } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeDataset } from "../native-types.js";
 import { boxesDataset, cocoDataset, scenesDataset, vocDataset } from "./detection/open-detection.js";
 import { resizedSide } from "../images/center-crop.js";
 import { assertNormalized } from "./float-images.js";

@@ -1,5 +1,5 @@
 import type { PassWork } from "../api/split-images.js";
-import type { NativeBatchQueue } from "../native.js";
+import type { NativeBatchQueue } from "../native-types.js";
 import { isError, withFramesOf } from "../errors.js";
 import { Feed, type Put } from "./feed.js";
 

@@ -1,5 +1,5 @@
 import type { BatchPlan, PassPlan, PassWork, SplitImages } from "../api/split-images.js";
-import type { AnyNativeBatch, NativeBatchReader, NativeDataset } from "../native.js";
+import type { AnyNativeBatch, NativeBatchReader, NativeDataset } from "../native-types.js";
 
 export class StoredImages implements SplitImages {
   readonly content = "labels";

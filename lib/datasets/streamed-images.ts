@@ -3,7 +3,8 @@ import { withShare, type BatchPlan, type PassPlan, type PassWork, type Share,
 import type { Normalization } from "../config/schemas/data.js";
 import type { StreamPass } from "../config/schemas/stream.js";
 import { ReviewKdError } from "../errors.js";
-import { addon, type AnyNativeBatch } from "../native.js";
+import { addon } from "../native.js";
+import type { AnyNativeBatch } from "../native-types.js";
 import { putBlock, type ImageBlock } from "./feed.js";
 import { BATCHES_AHEAD, QueuePass } from "./queue-pass.js";
 import { readAll } from "./stored-images.js";

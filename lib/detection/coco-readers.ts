@@ -1,7 +1,7 @@
 // Check the elements of annotations and results one by one. Hand-written instead of schemas, because there are hundreds
 // of thousands of them.
 import type { DetectionEvaluationOptions } from "../config/schemas/detection/evaluation.js";
-import type { NativeDetectionEvaluation } from "../native.js";
+import type { NativeDetectionEvaluation } from "../native-types.js";
 import type { CocoSource } from "./coco-source.js";
 import { FLAG, isBox, isCount, type InstanceRows, type Row } from "./instance-rows.js";
 

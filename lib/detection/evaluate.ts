@@ -4,7 +4,8 @@ import { DetectionEvaluationOptions, type CocoCategoryScore, type CocoStats, typ
   type VocStats } from "../config/schemas/detection/evaluation.js";
 import { assertObject, parse } from "../config/validation.js";
 import { atCall, isReviewKdError } from "../errors.js";
-import { addon, type NativeDetectionEvaluation, type NativeDetectionScores } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeDetectionEvaluation, NativeDetectionScores } from "../native-types.js";
 import { AnnotationReader, CategoryReader, DetectionReader, ImageReader, type Known } from "./coco-readers.js";
 import { CocoSource } from "./coco-source.js";
 import type { CocoDetection, CocoGroundTruth } from "./coco-types.js";

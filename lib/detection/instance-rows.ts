@@ -1,5 +1,5 @@
 // Packs truths and detections into columns of numbers, in pieces that native code copies.
-import type { NativeDetectionEvaluation } from "../native.js";
+import type { NativeDetectionEvaluation } from "../native-types.js";
 import type { CocoSource } from "./coco-source.js";
 
 /** How native code stores a segmentation: `SegmentationForm` in native/core/tasks/detection/instance_table.h. */

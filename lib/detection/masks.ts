@@ -4,7 +4,8 @@ import { nativeTensor, Tensor } from "../api/tensor.js";
 import { parse, valueText } from "../config/validation.js";
 import type { Rle } from "../config/schemas/detection/evaluation.js";
 import { ReviewKdError } from "../errors.js";
-import { addon, type NativeMask, type NativeTensor } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeMask, NativeTensor } from "../native-types.js";
 
 const EncodeOptions = z.strictObject({ compressed: z.boolean().default(true) });
 const MergeOptions = z.strictObject({ intersect: z.boolean().default(false) });

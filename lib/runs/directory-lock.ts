@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { tryParseJson, writeError } from "./directory-files.js";
 import { isReviewKdError, ReviewKdError } from "../errors.js";
-import { addon, type NativeFileLock } from "../native.js";
+import { addon } from "../native.js";
+import type { NativeFileLock } from "../native-types.js";
 
 /** The file in a directory that identifies the process that writes there. */
 export const LOCK_FILE = "run.lock";

@@ -12,7 +12,7 @@ export interface Folder {
 }
 
 /** Files that stand alone in lib's root. */
-const ALONE = new Set(["lib/index.ts", "lib/native.ts", "lib/errors.ts"]);
+const ALONE = new Set(["lib/index.ts", "lib/native.ts", "lib/native-types.ts", "lib/errors.ts"]);
 const IMPORT = /^[ \t]*#[ \t]*include "([^"]+)"|^(?:import|export|\}) [^;'"]*["'](\.[^"']+)["']/gm;
 
 export function readFolders(checkout: string): { name: string; folders: Folder[] }[] {

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import { packageRoot } from "../../lib/install/layout.js";
 import { checkoutAddonPath, loadAddon } from "../../lib/install/load.js";
 import { getMachineInfo } from "../../lib/install/machine-info.js";
-import { addon, addonPath, findAddonWith, type Addon, type NativeImages, type NativeTensor } from "../../lib/native.js";
+import { addon, addonPath, findAddonWith } from "../../lib/native.js";
+import type { Addon, NativeImages, NativeTensor } from "../../lib/native-types.js";
 
 export interface TestingAddon extends Addon {
   /** Inputs: x, weight, gamma, beta and, optionally, the shortcut to add. */

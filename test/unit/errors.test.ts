@@ -8,7 +8,8 @@ import { causedBy, reasonOf } from "../../lib/errors.js";
 import { packageRoot } from "../../lib/install/layout.js";
 import { loadAddon } from "../../lib/install/load.js";
 import { getMachineInfo } from "../../lib/install/machine-info.js";
-import { addonPath, type Addon } from "../../lib/native.js";
+import { addonPath } from "../../lib/native.js";
+import type { Addon } from "../../lib/native-types.js";
 
 const core = (file: string): string => readFileSync(new URL(`../../native/core/${file}`, import.meta.url), "utf8");
 

@@ -10,7 +10,8 @@ import { listImages, type ListImagesOptions } from "../../images/list-images.js"
 import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import { oneAhead } from "../../images/one-ahead.js";
-import { addon, type NativeModel, type TensorTree } from "../../native.js";
+import { addon } from "../../native.js";
+import type { NativeModel, TensorTree } from "../../native-types.js";
 import { assertCallback, throwIfAborted } from "../abort.js";
 import { Tensor } from "../tensor.js";
 import { assertRunning, type ImageInput, isBrokenImage, type NamedImage, namedImages,

@@ -10,7 +10,7 @@ import { decodePhoto, type DecodedImage } from "../../images/decode-image.js";
 import { listImages, type ListImagesOptions } from "../../images/list-images.js";
 import { loadSharp, type Sharp } from "../../images/load-sharp.js";
 import { mapInOrder } from "../../images/map-in-order.js";
-import type { NativeModel, TensorTree } from "../../native.js";
+import type { NativeModel, TensorTree } from "../../native-types.js";
 import { throwIfAborted } from "../abort.js";
 import type { Detections } from "./detector.js";
 import { wrapped } from "../functional/call.js";

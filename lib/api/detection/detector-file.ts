@@ -5,7 +5,8 @@ import { DetectorSwitches, Flavor, ownSwitches, stagesOf, switchOf } from "../..
 import { CategoryIds, type DetectorFileInfo, DetectorKind } from "../../config/schemas/weights.js";
 import { weightsFiles } from "../../config/weights-path.js";
 import { ReviewKdError } from "../../errors.js";
-import { addon, type NativeWeightsInfo } from "../../native.js";
+import { addon } from "../../native.js";
+import type { NativeWeightsInfo } from "../../native-types.js";
 import { CATEGORY_IDS_KEY, classNamesIn, storedIn } from "../metadata.js";
 
 /** Metadata keys of detectors: their flavor, their other switches and category ids, the latter as JSON. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { NativeModel } from "../../native.js";
+import type { NativeModel } from "../../native-types.js";
 import { type DetectionOptions, type DetectorSwitches, type Flavor,
   type Size } from "../../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,

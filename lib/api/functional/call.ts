@@ -1,4 +1,5 @@
-import { addon, type NativeTensor, type TensorTree } from "../../native.js";
+import { addon } from "../../native.js";
+import type { NativeTensor, TensorTree } from "../../native-types.js";
 import { ReviewKdError } from "../../errors.js";
 import { Tensor } from "../tensor.js";
 

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { withShare, type DetectionBatchPlan, type PassPlan, type PassWork,
   type SplitImages } from "../../api/split-images.js";
 import { ReviewKdError } from "../../errors.js";
-import { addon, type AnyNativeBatch, type NativeBatchQueue, type NativeDetectionEvaluation } from "../../native.js";
+import { addon } from "../../native.js";
+import type { AnyNativeBatch, NativeBatchQueue, NativeDetectionEvaluation } from "../../native-types.js";
 import { CocoSource } from "../../detection/coco-source.js";
 import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
 import { Pacer } from "../../detection/pacer.js";

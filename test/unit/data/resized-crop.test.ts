@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { addon, type NativeWindow } from "../../../lib/native.js";
+import { addon } from "../../../lib/native.js";
+import type { NativeWindow } from "../../../lib/native-types.js";
 import { failureOf } from "../../support/errors.js";
 
 const DEFAULTS = { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] } as const;

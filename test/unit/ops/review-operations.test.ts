@@ -2,7 +2,7 @@
 // context loss, and the attention of attention based fusion.
 import { expect } from "chai";
 import { Tensor } from "../../../lib/index.js";
-import type { NativeTensor } from "../../../lib/native.js";
+import type { NativeTensor } from "../../../lib/native-types.js";
 import { TEST_DEVICE } from "../../support/device.js";
 import { distance, expectAllNear, slopeOf, sumOf, valuesOf } from "../../support/numeric.js";
 import { tensorOf } from "../../support/operations.js";
