@@ -138,10 +138,8 @@ class OneProcess {
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
       const { code, message } = failure;
       if (code === "RUN_LOCKED") {
-        // It is waited for: the advice to do so is no news.
-        const holder = message.replace(/ Wait until .*$/s, "");
         if (!this.#locked.has(cell))
-          yield { type: "cell-locked", ...this.#trainer.place(cell), label, seed, message: holder };
+          yield { type: "cell-locked", ...this.#trainer.place(cell), label, seed, message };
         this.#locked.add(cell);
         return false;
       }

@@ -22,9 +22,9 @@ COMMAND is train or distill with its options, such as
   reviewkd launch --processes 4 -- distill --preset resnet56-resnet20 --run runs/r56-r20 --resume auto
 
 Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are passed on once; the processes save and stop. A second Ctrl-C ends them
-immediately. When one fails, the others are stopped, and with --max-restarts all are started again, except after wrong
-usage (exit code 2): the command must then have --resume auto. On several machines start the same command on each, with its own --node-rank. Exit code: of the
-first process that failed, 130 if stopped.`;
+immediately. When one fails, the others are stopped. With --max-restarts, for which the command must have --resume auto,
+all are then started again, except after wrong usage (exit code 2). On several machines start the same command on each,
+with its own --node-rank. Exit code: of the first process that failed, 130 if stopped.`;
 
 export function addLaunchCommand(program: Command): void {
   const command = program.command("launch").usage("--processes <n> [options] -- <command...>")

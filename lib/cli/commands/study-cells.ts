@@ -96,7 +96,7 @@ function planLines({ kind, directory, cells }: StudyPlan): string[] {
 
 async function trainCell(output: Output, directory: string, index: number, flags: CellFlags): Promise<void> {
   using interrupt = listenForInterrupt(() => {
-    output.notice("\nfinishing the step and saving… (again: stop at once)");
+    output.notice("\nfinishing the step and saving… (a second Ctrl-C stops immediately)");
   });
   const { signal } = interrupt;
   const reporter = createStudyReporter(output, "cell");

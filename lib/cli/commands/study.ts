@@ -62,7 +62,7 @@ async function study(output: Output, kind: StudyKind, flags: StudyFlags): Promis
   using interrupt = listenForInterrupt(() => {
     output.notice(queue !== undefined ? "\nno longer watching; the cells stay in the queue…"
       : isWaiting ? "\nno longer waiting for other processes…"
-      : "\nfinishing the step and saving… (again: stop at once)");
+      : "\nfinishing the step and saving… (a second Ctrl-C stops immediately)");
   });
   const { signal } = interrupt;
   const reporter = createStudyReporter(output);

@@ -35,7 +35,7 @@ were queued. Ctrl-C saves the cell and gives it back.`);
 async function work(output: Output, queue: string, flags: WorkFlags): Promise<void> {
   let hasCell = false;
   using interrupt = listenForInterrupt(() => {
-    output.notice(hasCell ? "\nfinishing the step, saving and giving the cell back… (again: stop at once)"
+    output.notice(hasCell ? "\nfinishing the step, saving and giving the cell back… (a second Ctrl-C stops immediately)"
       : "\nending; no cell is being trained here…");
   });
   const { signal } = interrupt;
