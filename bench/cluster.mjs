@@ -77,10 +77,10 @@ const report = {
   pair: { ...pair, compute,
     predictions: predictions({ compute, backward: backward.median / 1000, bytes: bytesOf(student),
       deviation: DEVIATION }) },
-  // By how long a GPU computes on its share, whatever it is: the gradients are those of a ResNet-50, in one bucket.
+  // By how long a GPU computes on its share, whatever it is: the gradients are those of a ResNet-50.
   accelerators: [0.01, 0.03, 0.1].map((share) => ({ compute: share,
     predictions: predictions({ compute: share, backward: BACKWARD_SHARE * share, bytes: 4 * 25.6e6,
-      buckets: [4 * 25.6e6], deviation: DEVIATION }) })
+      deviation: DEVIATION }) })
   ),
 };
 const tables = clusterTables(report);

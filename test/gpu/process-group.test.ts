@@ -50,6 +50,16 @@ describe("a process group of one on a GPU", function () {
     expect(await addon().processGroupBackends()).to.deep.equal(["gloo", "nccl"]);
   });
 
+  it("has the same bits with buckets that are exchanged during the backward pass", async () => {
+    const inOne = await trained(data, "float32", true);
+    process.env["REVIEWKD_GRADIENT_BUCKETS"] = "0,65536";
+    try {
+      expect(await trained(data, "float32", true)).to.deep.equal(inOne);
+    } finally {
+      delete process.env["REVIEWKD_GRADIENT_BUCKETS"];
+    }
+  });
+
   // The same kernels but for the optimizer's, which round otherwise: 10⁻⁶ on the host emulation. A GPU may choose other
   // convolutions, within the bounds of its difference from the CPU: see training.test.ts.
   for (const [precision, lossBound, bound] of [["float32", 1e-4, 5e-3], ["bfloat16", 0.03, 0.25]] as const) {

@@ -105,9 +105,9 @@ void restore(Session& session, const double* number) {
   session.restore(state, steps, rate);
 }
 
-/// Between processes of one machine an exchange takes processor time of the backward pass, and no other: there is
-/// nothing to wait for meanwhile.
-ExchangeOptions exchange_options(const std::vector<Member>& members) {
+/// Between processes on the processors of one machine an exchange takes time of the backward pass, and no other: there
+/// is nothing to wait for meanwhile.
+ExchangeOptions exchange_options(const std::vector<Member>& members, c10::DeviceType device) {
   ExchangeOptions options;
   // Each bucket takes a message to every other process: among many, fewer and larger ones.
   constexpr int64_t kFewProcesses = 8;
@@ -116,10 +116,10 @@ ExchangeOptions exchange_options(const std::vector<Member>& members) {
   options.bucket_bytes *= factor;
   const bool is_one_machine = std::all_of(members.begin(), members.end(),
                                           [&](const Member& member) { return member.host == members.front().host; });
-  if (is_one_machine) options.one_bucket_bytes = std::numeric_limits<int64_t>::max();
+  if (is_one_machine && device == c10::kCPU) options.one_bucket_bytes = std::numeric_limits<int64_t>::max();
   // @env REVIEWKD_GRADIENT_BUCKETS tests: Bytes of gradients up to which they are exchanged in one bucket, and bytes of
-  // a bucket of more, which overlap the backward pass; the same in all processes. Default: one bucket on one machine,
-  // otherwise `4194304,4194304`, times the number of processes / 8 from 16 processes on.
+  // a bucket of more, which overlap the backward pass; the same in all processes. Default: one bucket on the CPU of
+  // one machine, otherwise `4194304,4194304`, times the number of processes / 8 from 16 processes on.
   if (const char* text = std::getenv("REVIEWKD_GRADIENT_BUCKETS"); text != nullptr && *text != '\0') {
     std::istringstream numbers(text);
     char comma = 0;
@@ -146,7 +146,7 @@ at::Tensor row_of(const at::Tensor& tensor) {
 DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session, const std::string& name)
     : group_(std::move(group)), session_(session), name_(name) {
   const c10::DeviceType device = session.network().device().type();
-  const ExchangeOptions options = exchange_options(group_->members());
+  const ExchangeOptions options = exchange_options(group_->members(), device);
   host_ = group_->open(name + "/host", group_->size(), c10::kCPU);
   check_same_way(device, options);
   device_ = group_->open(name + "/gradients", group_->size(), device);

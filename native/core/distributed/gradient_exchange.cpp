@@ -1,7 +1,6 @@
 #include "core/distributed/gradient_exchange.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/grad_mode.h>
 #include <torch/csrc/autograd/variable.h>
@@ -45,9 +44,7 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
   // A backward pass computes the gradients of the last layers first.
   std::vector<size_t> group;
   int64_t group_bytes = 0;
-  // A device exchanges all of them after the backward pass: to overlap it, buckets would need a stream of their own.
-  const bool is_on_device = !parameters_.front().second.is_cpu();
-  const bool is_one = is_on_device || bytes <= options.one_bucket_bytes;
+  const bool is_one = bytes <= options.one_bucket_bytes;
   for (size_t i = parameters_.size(); i-- > 0;) {
     const auto size = static_cast<int64_t>(parameters_[i].second.nbytes());
     if (!is_one && !group.empty() && group_bytes + size > options.bucket_bytes) {
@@ -58,21 +55,15 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
     group_bytes += size;
   }
   add_bucket(group, statistics_count);
-  if (is_one || communicator_.size() == 1) return;
-  thread_ = std::thread([this] { run(); });
+  if (is_one) return;
+  sums_ = concurrent_sums(communicator_, parameters_.front().second.device());
   for (size_t i = 0; i < parameters_.size(); ++i)
     torch::autograd::impl::set_post_acc_grad_hooks(parameters_[i].second, std::make_unique<Hook>(*this, i));
 }
 
 GradientExchange::~GradientExchange() {
-  if (!overlaps()) return;
+  if (!sums_) return;
   for (const auto& [name, parameter] : parameters_) torch::autograd::impl::set_post_acc_grad_hooks(parameter, nullptr);
-  {
-    const std::lock_guard lock(mutex_);
-    is_over_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
 }
 
 void GradientExchange::add_bucket(const std::vector<size_t>& parameters, int64_t statistics) {
@@ -93,11 +84,6 @@ void GradientExchange::add_bucket(const std::vector<size_t>& parameters, int64_t
 void GradientExchange::begin(int64_t active) {
   active_ = active;
   launched_ = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    exchanged_ = 0;
-    error_ = nullptr;
-  }
   std::fill(is_received_.begin(), is_received_.end(), false);
   for (Bucket& bucket : buckets_) bucket.missing = bucket.slots.size();
   is_begun_ = true;
@@ -128,46 +114,9 @@ void GradientExchange::launch_complete() {
 
 void GradientExchange::launch(size_t bucket) {
   ++launched_;
-  if (!overlaps()) {
-    sum_in_order(communicator_, buckets_[bucket].flat, active_);
-    return;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(bucket);
-  }
-  changed_.notify_all();
-}
-
-void GradientExchange::run() {
-  at::globalContext().setFlushDenormal(true);  // as on the threads of sessions
-  at::set_num_threads(1);                      // the others are busy with the backward pass
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [&] { return !queue_.empty() || is_over_; });
-    if (queue_.empty()) return;
-    const size_t bucket = queue_.front();
-    queue_.pop_front();
-    const bool has_failed = error_ != nullptr;
-    lock.unlock();
-    std::exception_ptr error;
-    try {
-      if (!has_failed) sum_in_order(communicator_, buckets_[bucket].flat, active_);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    lock.lock();
-    if (error) error_ = error;
-    ++exchanged_;
-    changed_.notify_all();
-  }
-}
-
-void GradientExchange::wait_for_all() {
-  if (!overlaps()) return;
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return exchanged_ == buckets_.size(); });
-  if (error_) std::rethrow_exception(error_);
+  const at::Tensor& values = buckets_[bucket].flat;
+  if (sums_) sums_->begin(values, active_);
+  else sum_in_order(communicator_, values, active_);
 }
 
 std::vector<bool> GradientExchange::has_gradient() const {
@@ -194,7 +143,7 @@ void GradientExchange::end(const std::vector<bool>& has_any) {
   }
   launch_complete();
   launch(launched_);
-  wait_for_all();
+  if (sums_) sums_->wait();
 
   for (const Bucket& bucket : buckets_) {
     for (const Slot& slot : bucket.slots) {

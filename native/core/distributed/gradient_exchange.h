@@ -3,16 +3,13 @@
 // Li et al., "PyTorch Distributed: Experiences on Accelerating Data Parallel Training" (VLDB 2020): buckets, and their
 // overlap with the backward pass.
 
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/distributed/communicator.h"
+#include "core/distributed/concurrent_sums.h"
 #include "core/models/state_dict.h"
 
 namespace reviewkd {
@@ -66,10 +63,6 @@ class GradientExchange {
   /// Exchanges all buckets in order whose gradients are complete.
   void launch_complete();
   void launch(size_t bucket);
-  void run();
-  void wait_for_all();
-  /// Whether buckets are exchanged on a thread of their own.
-  bool overlaps() const { return thread_.joinable(); }
 
   Communicator& communicator_;
   NamedTensors parameters_;
@@ -81,14 +74,8 @@ class GradientExchange {
   bool is_begun_ = false;
   size_t launched_ = 0;
   int64_t active_ = 1;
-
-  std::thread thread_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<size_t> queue_;
-  size_t exchanged_ = 0;
-  std::exception_ptr error_;
-  bool is_over_ = false;
+  /// Of buckets that are exchanged during the backward pass; null: there is one, exchanged after it.
+  std::unique_ptr<ConcurrentSums> sums_;
 };
 
 }  // namespace reviewkd
