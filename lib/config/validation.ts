@@ -220,7 +220,7 @@ export function valueText(value: unknown): string {
     case "undefined":
       return "nothing";
     case "string":
-      return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+      return quoted(withoutPassword(value));
     case "bigint":
       return `${value}n`;
     case "function":
@@ -231,6 +231,15 @@ export function valueText(value: unknown): string {
     default:
       return String(value);
   }
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}…` : text);
+}
+
+/** A text for messages: a URL in it, such as that of a queue, without user and password, which may contain an "@". */
+export function withoutPassword(text: string): string {
+  return text.replace(/:\/\/\S*@/, "://…@");
 }
 
 function objectText(value: object | null): string {

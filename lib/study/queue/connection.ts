@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import type * as BullMq from "bullmq";
 import type * as IoRedis from "ioredis";
+import { withoutPassword } from "../../config/validation.js";
 import { asSentence, messageOf, ReviewKdError } from "../../errors.js";
 
 /** A cell in the queue. Its data come from Redis and are checked before they are used. */
@@ -134,9 +135,4 @@ function unreachable(url: string, cause: unknown): ReviewKdError {
   const reason = messageOf(cause) || String((cause as NodeJS.ErrnoException).code);
   return new ReviewKdError("QUEUE_UNREACHABLE",
     `cannot reach the queue at ${withoutPassword(url)}: ${asSentence(reason)} Check the address and that Redis runs there; then run the same command again, which continues.`, { cause });
-}
-
-/** A URL for messages. A password may contain an "@" as well. */
-export function withoutPassword(url: string): string {
-  return url.replace(/\/\/.*@/, "//…@");
 }

@@ -6,7 +6,7 @@ import { networkInfo } from "../../api/network.js";
 import { FilePath } from "../../config/file-path.js";
 import type { Settings } from "../../config/settings.js";
 import { QueueUrl, type StudyConfigInput, type StudyEvent, type StudyResult } from "../../config/schemas/study.js";
-import { assertObject, parse } from "../../config/validation.js";
+import { assertObject, parse, withoutPassword } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import { cellResult, type CellState } from "../cell-state.js";
 import { collect, statesOf } from "../collect-study.js";
@@ -15,7 +15,7 @@ import { TEACHER, type Cell } from "../plan/cells.js";
 import { startEvent } from "../run-study.js";
 import { Study } from "../study.js";
 import { addCells, failureOf, hasFailed, JobProgress, jobsOf, unlessUnreachable } from "./cell-jobs.js";
-import { QueueConnection, withoutPassword, type CellJob } from "./connection.js";
+import { QueueConnection, type CellJob } from "./connection.js";
 
 /** Options of {@link queueStudy}. */
 export interface QueueStudyOptions {

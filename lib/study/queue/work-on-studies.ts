@@ -5,13 +5,12 @@ import { throwIfAborted } from "../../api/abort.js";
 import { PositiveCount, PositiveNumber } from "../../config/schemas/common.js";
 import type { FitEvent } from "../../config/schemas/fit-event.js";
 import { QueueUrl, type WorkEvent } from "../../config/schemas/study.js";
-import { assertObject, parse } from "../../config/validation.js";
+import { assertObject, parse, withoutPassword } from "../../config/validation.js";
 import { asSentence, isReviewKdError, messageOf, ReviewKdError, type ErrorCode } from "../../errors.js";
 import { trainCell } from "../run-study-cell.js";
 import { Study } from "../study.js";
 import { failureOf, failureText, hasFailed, JobData, jobId, unlessUnreachable, type JobProgress } from "./cell-jobs.js";
-import { closeWorker, QueueConnection, withoutPassword, workerName, type CellJob,
-  type CellWorker } from "./connection.js";
+import { closeWorker, QueueConnection, workerName, type CellJob, type CellWorker } from "./connection.js";
 import { JobLock, type LockOptions } from "./job-lock.js";
 
 /** Options of {@link workOnStudies}. */

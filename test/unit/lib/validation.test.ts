@@ -214,6 +214,12 @@ describe("parse, of misspelled keys", () => {
 });
 
 describe("valueText", () => {
+  it("leaves the user and the password of a URL out", () => {
+    expect(valueText("redis://user:p@ss@host:6379/first")).to.equal('"redis://…@host:6379/first"');
+    expect(valueText("redis://host:6379")).to.equal('"redis://host:6379"');
+    expect(valueText("someone@host")).to.equal('"someone@host"');
+  });
+
   it("truncates long text", () => {
     expect(valueText("x".repeat(500))).to.have.length.below(70);
   });
