@@ -84,7 +84,7 @@ describe("NCCL in a process group of one, in buckets", function () {
 
   const ofStep = (step: number): (readonly [Placed, Placed])[] => sums.slice(step * BUCKETS, (step + 1) * BUCKETS);
 
-  it("sums up all buckets but the last while the backward pass goes on", () => {
+  it("sums up all buckets but the last during the backward pass", () => {
     for (let step = 0; step < STEPS; ++step) {
       const during = ofStep(step).filter(([, gather]) => gather.index < ends[step]!);
       expect(during).to.have.length(BUCKETS - 1);

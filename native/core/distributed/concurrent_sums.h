@@ -1,5 +1,5 @@
 #pragma once
-// Sums over all processes that are computed while the caller goes on.
+// Sums over all processes that are computed while the caller continues.
 
 #include <ATen/core/Tensor.h>
 
