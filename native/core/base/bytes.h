@@ -1,6 +1,7 @@
 #pragma once
 // Values of plain types as bytes, to be read by the same program in another process.
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -41,7 +42,7 @@ class ByteReader {
     static_assert(std::is_trivially_copyable_v<Value>);
     if (bytes_.size() < sizeof(Value)) fail(ErrorCode::kInternal, "invalid bytes: expected more of them.");
     Value value;
-    std::memcpy(&value, bytes_.data(), sizeof value);
+    std::memcpy(&value, bytes_.data(), sizeof value);  // NOLINT(bugprone-suspicious-stringview-data-usage): bytes
     bytes_.remove_prefix(sizeof value);
     return value;
   }
@@ -49,6 +50,7 @@ class ByteReader {
   std::vector<Value> get_list() {
     const auto count = get<size_t>();
     std::vector<Value> values;
+    values.reserve(std::min(count, bytes_.size() / sizeof(Value)));
     for (size_t i = 0; i < count; ++i) values.push_back(get<Value>());
     return values;
   }

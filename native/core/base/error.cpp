@@ -14,7 +14,7 @@ const char* to_string(ErrorCode code) {
 
 std::optional<ErrorCode> error_code_of(const std::string& spelling) {
 #define REVIEWKD_CODE(name, text) \
-  if (spelling == text) return ErrorCode::name;
+  if (spelling == (text)) return ErrorCode::name;
   REVIEWKD_ERROR_CODES(REVIEWKD_CODE)
 #undef REVIEWKD_CODE
   return std::nullopt;

@@ -8,6 +8,9 @@ namespace reviewkd {
 
 class Stopwatch {
  public:
+  /// Seconds since the start.
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
   /// Seconds since the last call, or since the start.
   double lap() {
     const auto before = std::exchange(last_, Clock::now());
@@ -16,7 +19,8 @@ class Stopwatch {
 
  private:
   using Clock = std::chrono::steady_clock;
-  Clock::time_point last_ = Clock::now();
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
 };
 
 }  // namespace reviewkd

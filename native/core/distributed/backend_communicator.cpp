@@ -36,10 +36,10 @@ BackendCommunicator::~BackendCommunicator() {
 
 void BackendCommunicator::finish_on_device() {
   try {
-    Stopwatch watch;
-    for (double waited = 0; !on_device_->isCompleted() && waited < kFinishSeconds; waited += watch.lap())
+    const Stopwatch watch;
+    while (!on_device_->isCompleted() && watch.seconds() < kFinishSeconds)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The device has failed, which was reported by the work on it.
   }
 }

@@ -1,7 +1,7 @@
 #include "core/distributed/communicator.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/grad_mode.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <string>
@@ -43,7 +43,7 @@ std::vector<std::string> gathered_texts(Communicator& communicator, const std::s
 }
 
 void sum_in_order(Communicator& communicator, const at::Tensor& values, int64_t active) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const int64_t part = values.numel() / communicator.size();
   const at::Tensor received = at::empty_like(values);
   communicator.all_to_all(received, values);

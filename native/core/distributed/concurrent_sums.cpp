@@ -91,7 +91,7 @@ class SumsOnStream : public ConcurrentSums {
   ~SumsOnStream() override {
     try {
       join();  // the memory of the values may be used again
-    } catch (const std::exception&) {
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
       // The device has failed, which was reported by the work on it.
     }
   }

@@ -55,8 +55,7 @@ std::string place_of(const JoinOptions& options) {
 
 /// Connects to the store, which this call runs if `is_server`.
 Store open_store(const JoinOptions& options, bool is_server, double seconds, const std::atomic<bool>& stop) {
-  Stopwatch watch;
-  double waited = 0;
+  const Stopwatch watch;
   std::string reason;
   do {
     check_stop(stop);
@@ -72,7 +71,7 @@ Store open_store(const JoinOptions& options, bool is_server, double seconds, con
       // Another program at this port may accept a connection and never answer; without any, a port that the system hands
       // out may even be this connection's own.
       within(
-          std::min(kAnswerSeconds, seconds - waited),
+          std::min(kAnswerSeconds, seconds - watch.seconds()),
           [=, host = options.master_host] { *opened = c10::make_intrusive<c10d::TCPStore>(host, store); },
           [&] { check_stop(stop); });
       (*opened)->setTimeout(milliseconds_of(options.timeout_seconds));
@@ -87,8 +86,7 @@ Store open_store(const JoinOptions& options, bool is_server, double seconds, con
              "another (MASTER_PORT), or end that program; an earlier start may still be running.");
       }
     }
-    waited += watch.lap();
-  } while (waited < seconds);
+  } while (watch.seconds() < seconds);
   fail(ErrorCode::kMasterUnreachable, "cannot reach ", place_of(options), ", at which the processes meet, within ",
        options.timeout_seconds, " s: ", sentence_of(reason),
        ". Check MASTER_ADDR and MASTER_PORT, whether the process of rank 0 runs, and firewalls.");
@@ -124,9 +122,9 @@ class Attempt {
   std::string agree() {
     if (options_.self.rank == 0) return options_.id;
     client_.write(key(kNow, options_.self.rank), options_.id);
-    Stopwatch watch;
-    for (double waited = 0; !client_.has(kSeen + options_.id); waited += watch.lap()) {
-      if (waited >= options_.timeout_seconds) fail_missing(options_, {0});
+    const Stopwatch watch;
+    while (!client_.has(kSeen + options_.id)) {
+      if (watch.seconds() >= options_.timeout_seconds) fail_missing(options_, {0});
       std::this_thread::sleep_for(kBetweenLooks);
     }
     return client_.read(kSeen + options_.id);
@@ -155,8 +153,8 @@ void cancel(const JoinOptions& options, const StoreClient& unlimited, const Erro
     client.count(key(kRead, options.self.rank));
     if (options.self.rank != 0 || options.store_is_hosted) return;
     // Those that have come read the reason, before the store ends with this process.
-    Stopwatch watch;
-    for (double waited = 0; waited < kAttemptSeconds; waited += watch.lap()) {
+    const Stopwatch watch;
+    while (watch.seconds() < kAttemptSeconds) {
       bool have_read = true;
       for (int64_t rank = 1; have_read && rank < options.self.size; ++rank) {
         // There may be two of a rank by mistake.
@@ -166,7 +164,7 @@ void cancel(const JoinOptions& options, const StoreClient& unlimited, const Erro
       if (have_read) return;
       std::this_thread::sleep_for(kBetweenLooks);
     }
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The store is gone, and with it the meeting.
   }
 }
@@ -179,7 +177,7 @@ void cancel_late(const std::function<StoreClient(double seconds, const std::atom
   const std::atomic<bool> never{false};
   try {
     cancel(options, open(kAttemptSeconds, never), error);
-  } catch (const Error&) {
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
     // Nothing is there.
   }
 }
@@ -224,8 +222,8 @@ std::vector<Member> wait_for_all(const JoinOptions& options, const StoreClient& 
   client.write(key(kBeat, self.rank), "");
   client.write(key(kHello, self.rank), hello_of(self));
   std::vector<Member> come(static_cast<size_t>(self.size), Member{.size = 0, .host = {}, .version = {}});
-  Stopwatch watch;
-  for (double waited = 0; waited < options.timeout_seconds; waited += watch.lap()) {
+  const Stopwatch watch;
+  while (watch.seconds() < options.timeout_seconds) {
     if (client.has(kOutcome)) {
       const std::string outcome = client.read(kOutcome);
       if (outcome != kAllMet) throw error_from(outcome);
@@ -317,14 +315,14 @@ Met meet_once(const JoinOptions& options, const std::atomic<bool>& stop) {
 }
 
 Met meet(const JoinOptions& options, const std::atomic<bool>& stop) {
-  Stopwatch watch;
-  for (double waited = 0;; waited += watch.lap()) {
+  const Stopwatch watch;
+  while (true) {
     try {
       return meet_once(options, stop);
     } catch (const Error& error) {
       // A process that joins again sooner than the first one has met it at the store of the group that they have left.
       const bool is_late = error.code() == ErrorCode::kProcessLost && options.groups_before > 0;
-      if (!is_late || waited >= kLeavingSeconds) throw;
+      if (!is_late || watch.seconds() >= kLeavingSeconds) throw;
     }
     std::this_thread::sleep_for(kBetweenLooks);
   }

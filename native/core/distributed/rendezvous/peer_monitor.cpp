@@ -44,7 +44,7 @@ constexpr const char* kKnows = "knows the error";
 /// Instead of a beat.
 constexpr const char* kLeft = "left";
 
-/// Ends the monitor's thread while it waits for the store.
+/// Ends the monitor's thread while it waits for the store; no std::exception, so that nothing takes it for a failure.
 struct Stopped {};
 
 bool is_timeout(const std::string& reason) {
@@ -135,7 +135,7 @@ void PeerMonitor::run() {
   };
   // A store that hangs may continue.
   const StoreClient client = client_.within(std::numeric_limits<double>::infinity(), [&] {
-    if (is_over()) throw Stopped();
+    if (is_over()) throw Stopped();  // NOLINT(bugprone-std-exception-baseclass)
   });
   try {
     for (int64_t number = 0; !is_over(); ++number) {
@@ -145,9 +145,9 @@ void PeerMonitor::run() {
       // Others wait until this process knows.
       changed_.wait_for(lock, kBetweenBeats, [&] { return is_over_ || (error_ && !knew); });
     }
-  } catch (const Stopped&) {
+  } catch (const Stopped&) {  // NOLINT(bugprone-empty-catch)
     // The last call to the store is left alone.
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The store is gone, which the next operation with the others finds out.
   }
 }
@@ -196,7 +196,7 @@ void PeerMonitor::report(const std::string& code, const std::string& message) {
                         .ranks = {rank}};
   try {
     publish(client_.within(kSilentSeconds), error);
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The store is gone; the others will find out that this process is, too.
     learn(error);
   }
@@ -208,13 +208,13 @@ PeerError PeerMonitor::find_cause(const std::string& reason, const Look& look) {
   PeerWatch watch(client, options_.self.rank, options_.self.size);
   std::vector<int64_t> ranks;
   try {
-    Stopwatch stopwatch;
-    for (double waited = 0; waited < kSearchSeconds; waited += stopwatch.lap()) {
+    const Stopwatch stopwatch;
+    while (stopwatch.seconds() < kSearchSeconds) {
       if (const auto known = look_up(client)) return *known;
       if (look) look();
       watch.read();
       ranks = watch.silent(kSilentSeconds);
-      if (ranks.empty() && is_silent && waited >= kSilentSeconds) {
+      if (ranks.empty() && is_silent && stopwatch.seconds() >= kSilentSeconds) {
         // A process that hangs beats, and waits for no others.
         ranks = watch.busy();
         break;
@@ -272,8 +272,8 @@ void PeerMonitor::leave() {
     client.write(key(kBeat, options_.self.rank), kLeft);
     if (options_.self.rank != 0 || options_.store_is_hosted) return;
     PeerWatch watch(client, options_.self.rank, options_.self.size);
-    Stopwatch stopwatch;
-    for (double waited = 0; waited < seconds; waited += stopwatch.lap()) {
+    const Stopwatch stopwatch;
+    while (stopwatch.seconds() < seconds) {
       watch.read();
       bool are_all_done = true;
       for (int64_t rank = 1; are_all_done && rank < options_.self.size; ++rank) {
@@ -284,7 +284,7 @@ void PeerMonitor::leave() {
       if (are_all_done) return;
       std::this_thread::sleep_for(kBetweenLooks);
     }
-  } catch (const std::exception&) {
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
     // The store is gone, and with it those that would read it.
   }
 }

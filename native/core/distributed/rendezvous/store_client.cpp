@@ -13,13 +13,11 @@ namespace reviewkd {
 namespace {
 
 void wait_for(std::future<void>& ended, double seconds, const Look& look, const char* reason) {
-  Stopwatch watch;
-  double waited = 0;
+  const Stopwatch watch;
   if (look) look();
   while (ended.wait_for(kBetweenLooks) != std::future_status::ready) {
     if (look) look();
-    waited += watch.lap();
-    if (waited >= seconds) throw TimedOut(reason);
+    if (watch.seconds() >= seconds) throw TimedOut(reason);
   }
   ended.get();
 }

@@ -9,6 +9,7 @@ std::string key(const char* name, int64_t rank) { return std::string(name) + "/"
 
 std::vector<std::string> keys(const char* name, int64_t size) {
   std::vector<std::string> all;
+  all.reserve(static_cast<size_t>(size));
   for (int64_t rank = 0; rank < size; ++rank) all.push_back(key(name, rank));
   return all;
 }
