@@ -114,3 +114,16 @@ describe("NCCL in a process group of one, in buckets", function () {
     expect(epoch.filter(({ call }) => call === "cudaDeviceSynchronize")).to.deep.equal([]);
   });
 });
+
+describe("an error that NCCL reports", function () {
+  this.timeout(300_000);
+
+  it("fails the next step soon, without the reports of c10d", () => {
+    const { calls, result } = runScenario("error of NCCL");
+    expect(calls.map(({ call }) => call)).to.include("injected").and.to.include("ncclCommAbort");
+    expect(result.code).to.equal("INTERNAL");
+    expect(result.message).to.include("NCCL");
+    // c10d's watchdog would sleep for a minute first.
+    expect(result.seconds).to.be.lessThan(20);
+  });
+});

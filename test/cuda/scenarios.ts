@@ -269,6 +269,18 @@ export const SCENARIOS = {
     return { backends, outcomes };
   },
 
+  /** A step of a process group of one after an error that NCCL has reported meanwhile. */
+  async "error of NCCL"() {
+    const model = await createModel("resnet8", { numClasses: CLASSES, seed: 1 });
+    const session = await sessionWithGroupOfOne({ ...OPTIONS, device: "cuda" }, { model });
+    control.failNext("ncclCommGetAsyncError:1");
+    await session.step(batchOf());
+    await setTimeout(1000); // c10d's threads look ten times a second
+    const start = performance.now();
+    const error = await session.step(batchOf()).then(() => null, (reason: unknown) => reason as ReviewKdError);
+    return { code: error?.code ?? null, message: error?.message ?? "", seconds: (performance.now() - start) / 1000 };
+  },
+
   /** Steps of a custom loop. */
   async "own loop"({ steps = 6 }: { steps?: number }) {
     const session = await sessionOf(await distillerOf());

@@ -74,7 +74,7 @@ void BatchQueueHandle::open(const Napi::CallbackInfo& info) {
       const Options share = options_of(info[4], "share");
       plan.share = {share.integer("rank"), share.integer("size")};
     }
-    resource()->queue->open(plan);
+    resource()->queue->open(plan, resource()->set.size);
   });
 }
 
@@ -204,8 +204,8 @@ Napi::Value new_batch_queue(const Napi::CallbackInfo& info) {
                    .num_classes = queue_options.num_classes,
                    .size = options.integer("size"),
                    .image_size = ImageSize{queue_options.height, queue_options.width},
-                   .open = [queue = images->queue](const BatchPlan& plan) {
-                     queue->open(plan);
+                   .open = [queue = images->queue, size = options.integer("size")](const BatchPlan& plan) {
+                     queue->open(plan, size);
                      return queue;
                    }};
     Runtime::of(info.Env()).watch(images->queue);
@@ -227,8 +227,8 @@ Napi::Value new_detection_queue(const Napi::CallbackInfo& info) {
                    .size = options.integer("size"),
                    .truths = truths,
                    .category_ids = category_ids,
-                   .open = [queue = images->queue](const BatchPlan& plan) {
-                     queue->open(plan);
+                   .open = [queue = images->queue, size = options.integer("size")](const BatchPlan& plan) {
+                     queue->open(plan, size);
                      return queue;
                    }};
     Runtime::of(info.Env()).watch(images->queue);

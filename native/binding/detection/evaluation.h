@@ -28,7 +28,7 @@ class DetectionEvaluationHandle : public Handle<DetectionEvaluationHandle, Detec
  private:
   /// (ids: Float64Array, sizes: Float64Array): height and width of each.
   Napi::Value add_images(const Napi::CallbackInfo& info);
-  /// (rows), as NativeInstanceRows in lib/native.ts.
+  /// (rows), as NativeInstanceRows in lib/native-types.ts.
   Napi::Value add_rows(const Napi::CallbackInfo& info);
   /// (stop) -> Promise<{ stats, perCategory }>, for COCO also { precision, recall, scores }. Empties the evaluation.
   Napi::Value compute(const Napi::CallbackInfo& info);

@@ -7,7 +7,7 @@
 
 namespace reviewkd::binding {
 
-/// The methods of JavaScript's `ProcessGroup`; see NativeProcessGroup in lib/native.ts.
+/// The methods of JavaScript's `ProcessGroup`; see NativeProcessGroup in lib/native-types.ts.
 namespace process_group_methods {
 namespace {
 

@@ -107,7 +107,7 @@ struct NextStep {
 
 }  // namespace
 
-/// The methods of JavaScript's `Session`; see NativeSession in lib/native.ts.
+/// The methods of JavaScript's `Session`; see NativeSession in lib/native-types.ts.
 namespace session_methods {
 namespace {
 

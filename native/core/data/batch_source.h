@@ -70,13 +70,6 @@ struct BatchPlan {
     if (sharding == Sharding::kWithinBatches) return share.of(images);
     return batch % share.size == share.rank ? Share::Range{0, images} : Share::Range{images, 0};
   }
-  /// Images of this process in a batch of the whole size that it has a part of.
-  int64_t own_batch_size() const {
-    return sharding == Sharding::kWithinBatches ? share.of(batch_size).length : batch_size;
-  }
-  /// The number of images from which this process keeps a last batch. Whether its own part of one is needed is decided
-  /// by who takes it.
-  int64_t own_smallest_batch() const { return share.is_whole() ? smallest_batch : 1; }
 };
 
 /// Batches in a whole pass over `size` images, or up to its `max_batches`. Throws INVALID_ARGUMENT unless the batch size is positive.

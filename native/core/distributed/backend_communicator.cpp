@@ -16,6 +16,9 @@ namespace {
 /// How long a device may take to its last operation.
 constexpr double kFinishSeconds = 5;
 
+/// How often the host asks whether a device has done an operation, while it waits for it.
+constexpr std::chrono::microseconds kBetweenQueries{20};
+
 /// Whether an operation has ended, as its own thread says.
 struct Ended {
   std::mutex mutex;
@@ -32,6 +35,21 @@ BackendCommunicator::~BackendCommunicator() {
   // A backend waits for its operations when it is destroyed, which an abandoned one would for the whole timeout.
   if (is_busy_) static_cast<void>(backend_.release());
   if (on_device_) finish_on_device();
+}
+
+void BackendCommunicator::finish() {
+  if (!on_device_) return;
+  communicate([&] {
+    // Not waited for again, whatever happens.
+    const auto work = std::exchange(on_device_, nullptr);
+    Stopwatch since_look;
+    for (; !work->isCompleted(); std::this_thread::sleep_for(kBetweenQueries)) {
+      if (since_look.seconds() < std::chrono::duration<double>(kBetweenLooks).count()) continue;
+      look_();
+      since_look = {};
+    }
+    if (const auto error = work->exception()) std::rethrow_exception(error);
+  });
 }
 
 void BackendCommunicator::finish_on_device() {

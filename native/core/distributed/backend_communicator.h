@@ -34,7 +34,7 @@ auto communicate(const Work& work) {
 
 class BackendCommunicator : public Communicator {
  public:
-  /// look: called while an operation waits on the CPU; may throw to end the wait.
+  /// look: called while the host waits; may throw to end the wait.
   BackendCommunicator(c10::intrusive_ptr<c10d::Backend> backend, std::function<void()> look);
   ~BackendCommunicator() override;
 
@@ -43,6 +43,7 @@ class BackendCommunicator : public Communicator {
   void all_gather(at::Tensor into, at::Tensor own) override;
   void all_to_all(at::Tensor into, at::Tensor own) override;
   void broadcast(at::Tensor values, int64_t from) override;
+  void finish() override;
 
  private:
   /// Starts an operation and waits for its end.

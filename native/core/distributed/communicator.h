@@ -38,6 +38,9 @@ class Communicator {
 
   /// The values of process `from` for all; contiguous.
   virtual void broadcast(at::Tensor values, int64_t from) = 0;
+
+  /// The host waits for operations that run on a device. Throws as they do.
+  virtual void finish() {}
 };
 
 /// values: [n] -> [size, n], those of all processes in the order of their ranks.

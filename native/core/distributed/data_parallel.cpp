@@ -147,17 +147,26 @@ DataParallel::DataParallel(std::shared_ptr<ProcessGroup> group, Session& session
     : group_(std::move(group)), session_(session), name_(name) {
   const c10::DeviceType device = session.network().device().type();
   const ExchangeOptions options = exchange_options(group_->members(), device);
-  host_ = group_->open(name + "/host", group_->size(), c10::kCPU);
+  host_ = group_->open(name + "/host", group_->size(), at::kCPU);
   check_same_way(device, options);
-  device_ = group_->open(name + "/gradients", group_->size(), device);
+  device_ = group_->open(name + "/gradients", group_->size(), session.network().device());
   std::vector<at::Tensor> statistics = buffers().statistics;
   // Synchronised ones are the same everywhere.
   if (session.options().sync_batch_norm) statistics.clear();
+  const NetworkLock lock(session.network());
   gradients_ =
       std::make_unique<GradientExchange>(*device_, session.trained_parameters(), std::move(statistics), options);
 }
 
-DataParallel::~DataParallel() = default;
+DataParallel::~DataParallel() {
+  try {
+    // Another session of the network may compute gradients, whose hooks these are.
+    const NetworkLock lock(session_.network());
+    gradients_.reset();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
+    // The device has failed, which was reported by the work on it.
+  }
+}
 
 DataParallel::Buffers DataParallel::buffers() const {
   Buffers buffers;
@@ -207,15 +216,22 @@ ops::StatisticsExchange* DataParallel::statistics() {
   auto& exchange = statistics_[batch_active_];
   if (!exchange) {
     exchange = std::make_unique<Statistics>(
-        *group_, group_->open(name_ + "/statistics-" + std::to_string(batch_active_), batch_active_, c10::kCPU));
+        *group_, group_->open(name_ + "/statistics-" + std::to_string(batch_active_), batch_active_, at::kCPU));
   }
   return exchange.get();
+}
+
+void DataParallel::wait_for_exchange() {
+  group_->together([&] { device_->finish(); });
 }
 
 void DataParallel::begin_last_backward() { gradients_->begin(active_); }
 
 std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
   return group_->together([&] {
+    if (own.images == 0) begin_last_backward();
+    // Before the news: on a device, an exchange may connect the processes first, for which all have to be there.
+    gradients_->launch_rest();
     const NamedTensors buffers_of_training = session_.network().module->training_buffers();
     std::vector<double> means = numbers_of(buffers_of_training);
     const at::Tensor all = gathered(*host_, packed(own, gradients_->has_gradient(), means));
@@ -231,7 +247,6 @@ std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
       for (size_t i = 0; i < means.size() && rank < active_; ++i)
         means[i] += row[parameters + i] / static_cast<double>(active_);
     }
-    if (own.images == 0) begin_last_backward();
     gradients_->end(has_any);
     assign(buffers_of_training, means);
     if (is_even_) return news;
@@ -322,6 +337,7 @@ void DataParallel::check_same_position() {
 
 void DataParallel::check_same_state() {
   check_same_position();
+  wait_for_exchange();
   NamedTensors state;
   {
     const NetworkLock lock(session_.network(), session_.moving_teacher());

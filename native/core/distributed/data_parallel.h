@@ -26,6 +26,7 @@ class DataParallel : public Peers {
   ops::StatisticsExchange* statistics() override;
   void begin_last_backward() override;
   std::vector<StepNews> end_step(const StepNews& own) override;
+  void wait_for_exchange() override;
   std::vector<std::string> gather_texts(const std::string& text) override;
   std::string description_of(int64_t rank) const override;
 

@@ -27,6 +27,7 @@ class GradientExchange::Hook : public torch::autograd::PostAccumulateGradHook {
   Hook(GradientExchange& exchange, size_t parameter) : exchange_(exchange), parameter_(parameter) {}
 
   void operator()(const torch::autograd::Variable&) override { exchange_.received(parameter_); }
+  bool is_of(const GradientExchange& exchange) const { return &exchange_ == &exchange; }
 
  private:
   GradientExchange& exchange_;
@@ -63,7 +64,11 @@ GradientExchange::GradientExchange(Communicator& communicator, NamedTensors para
 
 GradientExchange::~GradientExchange() {
   if (!sums_) return;
-  for (const auto& [name, parameter] : parameters_) torch::autograd::impl::set_post_acc_grad_hooks(parameter, nullptr);
+  for (const auto& [name, parameter] : parameters_) {
+    // A newer session of the same network has put its own in this one's place.
+    const auto* hook = dynamic_cast<const Hook*>(torch::autograd::impl::post_acc_grad_hooks(parameter).get());
+    if (hook != nullptr && hook->is_of(*this)) torch::autograd::impl::set_post_acc_grad_hooks(parameter, nullptr);
+  }
 }
 
 void GradientExchange::add_bucket(const std::vector<size_t>& parameters, int64_t statistics) {
@@ -126,7 +131,7 @@ std::vector<bool> GradientExchange::has_gradient() const {
   return result;
 }
 
-void GradientExchange::end(const std::vector<bool>& has_any) {
+void GradientExchange::launch_rest() {
   const torch::NoGradGuard no_grad;
   is_begun_ = false;
   for (Bucket& bucket : buckets_) {
@@ -143,8 +148,11 @@ void GradientExchange::end(const std::vector<bool>& has_any) {
   }
   launch_complete();
   launch(launched_);
-  if (sums_) sums_->wait();
+}
 
+void GradientExchange::end(const std::vector<bool>& has_any) {
+  const torch::NoGradGuard no_grad;
+  if (sums_) sums_->wait();
   for (const Bucket& bucket : buckets_) {
     for (const Slot& slot : bucket.slots) {
       at::Tensor parameter = parameters_[slot.parameter].second;
@@ -152,7 +160,8 @@ void GradientExchange::end(const std::vector<bool>& has_any) {
       else parameter.mutable_grad() = at::Tensor();
     }
   }
-  offset = 0;
+  const at::Tensor& last = buckets_.back().flat;
+  int64_t offset = 0;
   for (const at::Tensor& values : statistics_) {
     values.copy_(view_like(last, offset, values).div(static_cast<double>(active_)));
     offset += values.numel();

@@ -37,6 +37,9 @@ class GradientExchange {
   /// Which parameters have a gradient in this process, in their order.
   std::vector<bool> has_gradient() const;
 
+  /// The backward pass has ended: exchanges the buckets that are left.
+  void launch_rest();
+
   /// Replaces the gradients by their sums, added in the order of the processes, and the statistics by their means over
   /// the active processes. has_any: the parameters that have a gradient in any process; the others keep none.
   void end(const std::vector<bool>& has_any);

@@ -3,6 +3,8 @@
 #ifndef USE_C10D_GLOO
 #define USE_C10D_GLOO
 #endif
+#include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
@@ -46,6 +48,15 @@ std::shared_ptr<gloo::transport::Device> gloo_device(const std::string& address)
          "address, received \"",
          name, "\". Correct it (`ip address` lists them), or leave it out.");
   }
+}
+
+/// NCCL connects processes at the first operation of each kind, and waits there for those that do not come.
+void connect_by_operations(const c10::intrusive_ptr<c10d::Backend>& backend, c10::Device device) {
+  BackendCommunicator communicator(backend, [] {});
+  const at::Tensor values = at::zeros({communicator.size()}, at::TensorOptions(device));
+  communicator.broadcast(values, 0);
+  sum_in_order(communicator, values, communicator.size());
+  communicator.finish();
 }
 
 }  // namespace
@@ -114,17 +125,10 @@ std::vector<std::string> ProcessGroup::exchange(const std::string& text) {
   });
 }
 
-std::unique_ptr<Communicator> ProcessGroup::open(const std::string& name, int64_t count, c10::DeviceType device) {
-  if (device == c10::kCPU && is_solo_) return solo_communicator();
-  if (device == c10::kCPU) return together([&] { return connect(name, count, look()); });
-  return together([&]() -> std::unique_ptr<Communicator> {
-    c10::intrusive_ptr<c10d::Store> store;
-    if (!is_solo_) store = c10::make_intrusive<c10d::PrefixStore>(name, meeting()->store);
-    auto backend = communicate([&] {
-      return open_nccl(store, static_cast<int>(rank()), static_cast<int>(count),
-                       milliseconds_of(options_.timeout_seconds));
-    });
-    return std::make_unique<BackendCommunicator>(std::move(backend), look());
+std::unique_ptr<Communicator> ProcessGroup::open(const std::string& name, int64_t count, c10::Device device) {
+  if (device.is_cpu() && is_solo_) return solo_communicator();
+  return together([&] {
+    return device.is_cpu() ? connect(name, count, look()) : connect_on_device(name, count, device);
   });
 }
 
@@ -145,6 +149,30 @@ std::unique_ptr<Communicator> ProcessGroup::connect(const std::string& name, int
         meeting->monitor.connection_look(while_connecting));
   });
   return std::make_unique<BackendCommunicator>(std::move(*backend), look());
+}
+
+std::unique_ptr<Communicator> ProcessGroup::connect_on_device(const std::string& name, int64_t count,
+                                                              c10::Device device) {
+  c10::intrusive_ptr<c10d::Store> store;
+  Look look = this->look();
+  if (!is_solo_) {
+    const auto meeting = this->meeting();
+    store = c10::make_intrusive<c10d::PrefixStore>(name, meeting->store);
+    // No connection of the host breaks when a process is lost.
+    look = meeting->monitor.connection_look(look);
+  }
+  const auto backend = std::make_shared<c10::intrusive_ptr<c10d::Backend>>();
+  communicate([&] {
+    within(
+        options_.timeout_seconds + kConnectMarginSeconds,
+        [=, timeout = milliseconds_of(options_.timeout_seconds), rank = static_cast<int>(rank())] {
+          const c10::DeviceGuard guard(device);
+          *backend = open_nccl(store, rank, static_cast<int>(count), timeout);
+          connect_by_operations(*backend, device);
+        },
+        look);
+  });
+  return std::make_unique<BackendCommunicator>(std::move(*backend), look);
 }
 
 void ProcessGroup::report_error(const std::string& code, const std::string& message) {

@@ -38,9 +38,9 @@ class ProcessGroup {
   /// The texts of all processes, in the order of their ranks. Throws PROCESS_LOST, or the error that another ended with.
   std::vector<std::string> exchange(const std::string& text);
 
-  /// Connects the first `count` processes for other operations, on the CPU or on CUDA; each of these calls it, with the
+  /// Connects the first `count` processes for other operations, on the CPU or a CUDA device; each of these calls it, with the
   /// same name, which is used once.
-  std::unique_ptr<Communicator> open(const std::string& name, int64_t count, c10::DeviceType device);
+  std::unique_ptr<Communicator> open(const std::string& name, int64_t count, c10::Device device);
 
   /// Ends the work of all processes with an error of this one, unless there is one already: the others receive code and
   /// message. This process exchanges no more texts.
@@ -87,6 +87,7 @@ class ProcessGroup {
   std::function<void()> look() const;
   std::unique_ptr<Communicator> connect(const std::string& name, int64_t count,
                                         const std::function<void()>& while_connecting);
+  std::unique_ptr<Communicator> connect_on_device(const std::string& name, int64_t count, c10::Device device);
 
   JoinOptions options_;
   std::vector<Member> members_;

@@ -207,9 +207,15 @@ StepBatches EpochRunner::read_batches(BatchSource& source, int64_t step) const {
   for (int64_t number = first; number < std::min(first + batches_per_step, batches_); ++number) {
     const int64_t images = std::min(options_.batch_size, images_ - number * options_.batch_size);
     if (training_.peers) result.images.push_back(images);
-    if (share.of(images).length == 0) continue;
+    const int64_t own = share.of(images).length;
+    if (own == 0) continue;
     auto batch = source.next();
     if (!batch) return {.batches = {}, .is_end = true};
+    if (training_.peers && batch->images.size(0) != own) {
+      fail(ErrorCode::kInvalidArgument, "invalid batch ", number, " of epoch ", options_.epoch, ": expected ", own,
+           " images for this process, received ", batch->images.size(0),
+           ". State the number of the data set's images correctly.");
+    }
     result.batches.push_back(std::move(*batch));
   }
   return result;

@@ -54,7 +54,10 @@ Evaluation evaluate(Network& network, const Task& task, const TrainingImages& im
   const bool is_deferred =
       options.fused && peers == nullptr && ops::kernel_backend_of(network.device().type()) != nullptr;
   BatchPlan plan{.batch_size = options.batch_size, .sharding = Sharding::kWholeBatches};
-  if (peers != nullptr) plan.share = peers->share();
+  if (peers != nullptr) {
+    peers->wait_for_exchange();
+    plan.share = peers->share();
+  }
   task.complete(*network.module, set, plan);
   at::Tensor picks;
   const auto source = is_deferred ? open_on(network.device(), images, plan, picks).source : set.open(plan);

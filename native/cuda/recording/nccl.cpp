@@ -13,7 +13,7 @@ using namespace reviewkd::recording;
 namespace {
 
 /// ncclResult_t
-constexpr int kSuccess = 0, kUnhandledCudaError = 1, kInvalidUsage = 5;
+constexpr int kSuccess = 0, kUnhandledCudaError = 1, kInvalidUsage = 5, kRemoteError = 6;
 /// ncclDataType_t: int8, uint8, int32, uint32, int64, uint64, float16, float32, float64, bfloat16, two of a byte.
 constexpr size_t kBytes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
 
@@ -21,7 +21,9 @@ struct UniqueId {
   char internal[128];
 };
 
-struct Communicator {};
+struct Communicator {
+  bool has_failed = false;
+};
 
 int initialize(Communicator** communicator, int processes) {
   if (processes != 1) return kInvalidUsage;
@@ -73,8 +75,10 @@ int ncclCommAbort(Communicator* communicator) { return release("ncclCommAbort", 
 int ncclCommDestroy(Communicator* communicator) { return release("ncclCommDestroy", communicator); }
 int ncclCommFinalize(Communicator*) { return kSuccess; }
 
-int ncclCommGetAsyncError(Communicator*, int* error) {
-  *error = kSuccess;
+int ncclCommGetAsyncError(Communicator* communicator, int* error) {
+  const RuntimeLock lock(runtime_mutex());
+  if (injected_failure("ncclCommGetAsyncError", false) != cudaSuccess) communicator->has_failed = true;
+  *error = communicator->has_failed ? kRemoteError : kSuccess;
   return kSuccess;
 }
 

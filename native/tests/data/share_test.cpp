@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/data/batch_loader.h"
 #include "core/data/queues/image_queue.h"
@@ -56,7 +57,11 @@ std::vector<std::vector<int64_t>> batches_of(BatchSource& source) {
   return batches;
 }
 
-constexpr int64_t kImages = 35, kBatch = 16;
+constexpr int64_t kBatch = 16;
+/// Last batches of 3 images, of fewer than there are processes, and of 15: some of 6 processes have more of these than of
+/// a whole batch.
+constexpr std::array<int64_t, 2> kImages{35, 47};
+constexpr int64_t kMostProcesses = 6;
 
 BatchPlan plan_of(const Share& share, Sharding sharding, int64_t first_batch) {
   return {.batch_size = kBatch,
@@ -68,22 +73,22 @@ BatchPlan plan_of(const Share& share, Sharding sharding, int64_t first_batch) {
           .sharding = sharding};
 }
 
-std::vector<std::vector<int64_t>> loaded(const Share& share, Sharding sharding, int64_t first_batch = 0) {
-  const auto data = numbered_images(kImages);
+std::vector<std::vector<int64_t>> loaded(int64_t images, const Share& share, Sharding sharding, int64_t first_batch) {
+  const auto data = numbered_images(images);
   BatchLoader loader(data, data->train, plan_of(share, sharding, first_batch));
   return batches_of(loader);
 }
 
 /// Puts this process's images one after the other, as a stream does.
-std::vector<std::vector<int64_t>> queued(const Share& share, Sharding sharding, int64_t first_batch = 0) {
-  const auto data = numbered_images(kImages);
+std::vector<std::vector<int64_t>> queued(int64_t images, const Share& share, Sharding sharding, int64_t first_batch) {
+  const auto data = numbered_images(images);
   const BatchPlan plan = plan_of(share, sharding, first_batch);
-  const std::vector<int64_t> order = data_order(kImages, plan.seed, plan.epoch, true);
-  ImageQueueOptions options{.height = 1, .width = 1, .num_classes = kImages, .normalization = data->normalization};
+  const std::vector<int64_t> order = data_order(images, plan.seed, plan.epoch, true);
+  ImageQueueOptions options{.height = 1, .width = 1, .num_classes = images, .normalization = data->normalization};
   ImageQueue queue(options);
-  queue.open(plan);
-  for (int64_t batch = first_batch; batch * kBatch < kImages; ++batch) {
-    const auto [begin, length] = plan.own(batch, plan.images_of(batch, kImages));
+  queue.open(plan, images);
+  for (int64_t batch = first_batch; batch * kBatch < images; ++batch) {
+    const auto [begin, length] = plan.own(batch, plan.images_of(batch, images));
     for (int64_t i = 0; i < length; ++i) {
       const int64_t label = order[static_cast<size_t>(batch * kBatch + begin + i)];
       const at::Tensor pixels = data->train.images[label].contiguous();
@@ -94,41 +99,45 @@ std::vector<std::vector<int64_t>> queued(const Share& share, Sharding sharding, 
   return batches_of(queue);
 }
 
-using Load = std::vector<std::vector<int64_t>> (*)(const Share&, Sharding, int64_t);
+using Load = std::vector<std::vector<int64_t>> (*)(int64_t, const Share&, Sharding, int64_t);
 
 class Shares : public testing::TestWithParam<std::pair<const char*, Load>> {};
 
 TEST_P(Shares, JoinToTheBatchesOfOneProcess) {
   const Load load = GetParam().second;
-  const auto whole = load({}, Sharding::kWithinBatches, 0);
-  ASSERT_EQ(whole.size(), 3);
-  EXPECT_EQ(whole.back().size(), 3);
-  for (const int64_t first : {0, 1}) {
-    for (int64_t size = 1; size <= 5; ++size) {
-      std::vector<std::vector<int64_t>> joined(whole.size());
-      for (int64_t rank = 0; rank < size; ++rank) {
-        // The last batch has fewer images than there are processes: the last ones have none of it.
-        size_t next = static_cast<size_t>(first);
-        for (const auto& part : load({rank, size}, Sharding::kWithinBatches, first)) {
-          auto& batch = joined.at(next++);
-          batch.insert(batch.end(), part.begin(), part.end());
+  for (const int64_t images : kImages) {
+    const auto whole = load(images, {}, Sharding::kWithinBatches, 0);
+    ASSERT_EQ(whole.size(), 3);
+    EXPECT_EQ(whole.back().size(), images % kBatch);
+    for (const int64_t first : {0, 1}) {
+      for (int64_t size = 1; size <= kMostProcesses; ++size) {
+        std::vector<std::vector<int64_t>> joined(whole.size());
+        for (int64_t rank = 0; rank < size; ++rank) {
+          const auto parts = load(images, {rank, size}, Sharding::kWithinBatches, first);
+          ASSERT_LE(first + parts.size(), whole.size()) << "rank " << rank << " of " << size << " processes";
+          for (size_t i = 0; i < parts.size(); ++i) {
+            auto& batch = joined[static_cast<size_t>(first) + i];
+            batch.insert(batch.end(), parts[i].begin(), parts[i].end());
+          }
         }
+        for (size_t batch = static_cast<size_t>(first); batch < whole.size(); ++batch)
+          EXPECT_EQ(joined[batch], whole[batch]) << "batch " << batch << " of " << size << " processes";
       }
-      for (size_t batch = static_cast<size_t>(first); batch < whole.size(); ++batch)
-        EXPECT_EQ(joined[batch], whole[batch]) << "batch " << batch << " of " << size << " processes";
     }
   }
 }
 
 TEST_P(Shares, HaveWholeBatchesInTurn) {
   const Load load = GetParam().second;
-  const auto whole = load({}, Sharding::kWholeBatches, 0);
-  for (int64_t size = 1; size <= 5; ++size) {
-    for (int64_t rank = 0; rank < size; ++rank) {
-      std::vector<std::vector<int64_t>> expected;
-      for (size_t batch = static_cast<size_t>(rank); batch < whole.size(); batch += static_cast<size_t>(size))
-        expected.push_back(whole[batch]);
-      EXPECT_EQ(load({rank, size}, Sharding::kWholeBatches, 0), expected) << rank << " of " << size;
+  for (const int64_t images : kImages) {
+    const auto whole = load(images, {}, Sharding::kWholeBatches, 0);
+    for (int64_t size = 1; size <= kMostProcesses; ++size) {
+      for (int64_t rank = 0; rank < size; ++rank) {
+        std::vector<std::vector<int64_t>> expected;
+        for (size_t batch = static_cast<size_t>(rank); batch < whole.size(); batch += static_cast<size_t>(size))
+          expected.push_back(whole[batch]);
+        EXPECT_EQ(load(images, {rank, size}, Sharding::kWholeBatches, 0), expected) << rank << " of " << size;
+      }
     }
   }
 }

@@ -2,6 +2,11 @@
 #include "core/distributed/gradient_exchange.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <memory>
 
 #include "tests/distributed/gloo_processes.h"
 #include "tests/support/tensors.h"
@@ -101,6 +106,7 @@ void expect_sums(const Case& given) {
       std::vector<bool> has_any(kLayers, true);
       has_any[kLayers - 2] = !all_skip;
       EXPECT_EQ(exchange.has_gradient()[kLayers - 2], rank < given.active && !given.skips[static_cast<size_t>(rank)]);
+      exchange.launch_rest();
       exchange.end(has_any);
       for (size_t i = 0; i < kLayers; ++i) {
         const at::Tensor gradient = chain.layers[i].second.grad();
@@ -139,6 +145,23 @@ TEST(GradientExchange, LeavesParametersWithoutGradientThatNoneUses) {
 TEST(GradientExchange, LeavesProcessesWithoutImagesOut) {
   expect_sums({4, 2, {}, {false, true, false, false}});
   expect_sums({4, 2, kManyBuckets, {false, false, false, false}, 1, kLayers});
+}
+
+TEST(GradientExchange, LeavesTheHooksOfANewerOneOfTheSameNetwork) {
+  over_gloo(1, [](Communicator& communicator) {
+    const Chain chain;
+    const auto count_hooks = [&] {
+      return std::count_if(chain.layers.begin(), chain.layers.end(), [](const auto& layer) {
+        return torch::autograd::impl::post_acc_grad_hooks(layer.second) != nullptr;
+      });
+    };
+    auto older = std::make_unique<GradientExchange>(communicator, chain.layers, chain.statistics, kManyBuckets);
+    auto newer = std::make_unique<GradientExchange>(communicator, chain.layers, chain.statistics, kManyBuckets);
+    older.reset();
+    EXPECT_EQ(count_hooks(), kLayers);
+    newer.reset();
+    EXPECT_EQ(count_hooks(), 0);
+  });
 }
 
 TEST(GradientExchange, HasNothingToAddInOneProcess) { expect_sums({1, 1, kManyBuckets, {false}, 1, kLayers}); }

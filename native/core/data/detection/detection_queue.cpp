@@ -80,25 +80,20 @@ void DetectionQueue::put(DecodedImage image) {
                    described.width, " pixels as annotated, received ", image.pixels.size(0), " × ",
                    image.pixels.size(1), ".");
   }
-  put_with([&](const BatchPlan& plan) {
+  put_with([&] {
     filling_.push_back(std::move(image));
-    if (static_cast<int64_t>(filling_.size()) == plan.own_batch_size()) push_filled(plan);
+    push_if_whole();
   });
 }
 
-void DetectionQueue::push_filled(const BatchPlan& plan) {
+BatchQueue::Prepare DetectionQueue::take_filled(const BatchPlan& plan) {
   if (!plan.detection)
     reviewkd::fail(ErrorCode::kInvalidArgument,
                    "invalid network: expected a detector for images with boxes, received a classifier. Create it with "
                    "createDetector.");
-  push([images = std::exchange(filling_, {}), truths = truths_, detection = *plan.detection] {
+  return [images = std::exchange(filling_, {}), truths = truths_, detection = *plan.detection] {
     return detection_batch_of(images, *truths, detection);
-  });
-}
-
-void DetectionQueue::push_rest(const BatchPlan& plan) {
-  const auto count = static_cast<int64_t>(filling_.size());
-  if (count > 0 && count >= plan.own_smallest_batch()) push_filled(plan);
+  };
 }
 
 Batch detection_batch_of(const std::vector<DecodedImage>& images, const InstanceTable& truths,

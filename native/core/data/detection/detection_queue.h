@@ -33,12 +33,11 @@ class DetectionQueue : public BatchQueue {
   void put(DecodedImage image);
 
  protected:
-  void push_rest(const BatchPlan& plan) override;
-  void drop_rest() override { filling_.clear(); }
+  int64_t filled() const override { return static_cast<int64_t>(filling_.size()); }
+  Prepare take_filled(const BatchPlan& plan) override;
+  void drop_filled() override { filling_.clear(); }
 
  private:
-  void push_filled(const BatchPlan& plan);
-
   const std::shared_ptr<const InstanceTable> truths_;
   std::vector<DecodedImage> filling_;
 };

@@ -1,5 +1,6 @@
 #include "core/data/queues/batch_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/error.h"
@@ -20,32 +21,55 @@ BatchQueue::~BatchQueue() {
   thread_.join();
 }
 
-void BatchQueue::open(const BatchPlan& plan) {
+void BatchQueue::open(const BatchPlan& plan, int64_t size) {
   std::function<void(bool)> callback;
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(opened_, true))
       reviewkd::fail(ErrorCode::kInvalidArgument, "invalid pass: expected one per batch queue, received a second one.");
     plan_ = plan;
+    size_ = size;
+    batch_ = plan.first_batch;
+    skip_batches_of_others();
     if (room()) callback = std::exchange(on_room_, nullptr);
   }
   if (callback) callback(true);
 }
 
-void BatchQueue::put_with(const std::function<void(const BatchPlan&)>& add) {
+void BatchQueue::put_with(const std::function<void()>& add) {
   {
     const std::lock_guard lock(mutex_);
     if (cancelled_) return;
     if (!opened_ || finished_)
       reviewkd::fail(ErrorCode::kInvalidArgument,
                      "invalid images: expected them during an open pass, received some before or after it.");
-    add(plan_);
+    add();
   }
   changed_.notify_all();
 }
 
-void BatchQueue::push(Prepare prepare) {
-  raw_.push_back(std::move(prepare));
+int64_t BatchQueue::batch_length() const {
+  const int64_t images = plan_.images_of(batch_, size_);
+  // More images than were announced fill whole batches, which nobody takes.
+  return images > 0 ? images : plan_.batch_size;
+}
+
+int64_t BatchQueue::own_length() const { return std::max<int64_t>(1, plan_.own(batch_, batch_length()).length); }
+
+void BatchQueue::skip_batches_of_others() {
+  while (plan_.images_of(batch_, size_) > 0 && plan_.own(batch_, batch_length()).length == 0) ++batch_;
+}
+
+void BatchQueue::push_if_whole() {
+  if (filled() < own_length()) return;
+  if (batch_length() < plan_.smallest_batch) drop_filled();
+  else push_filled();
+  ++batch_;
+  skip_batches_of_others();
+}
+
+void BatchQueue::push_filled() {
+  raw_.push_back(take_filled(plan_));
   ++waiting_;
 }
 
@@ -81,7 +105,8 @@ void BatchQueue::finish() {
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(finished_, true)) return;
-    push_rest(plan_);
+    // The producer had fewer images than it announced; its part of a batch is not all of it.
+    if (filled() >= (plan_.share.is_whole() ? plan_.smallest_batch : 1)) push_filled();
   }
   changed_.notify_all();
 }
@@ -100,7 +125,7 @@ void BatchQueue::cancel() {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    drop_rest();
+    drop_filled();
     raw_.clear();
     ready_.clear();
     callback = std::exchange(on_room_, nullptr);

@@ -20,9 +20,9 @@ class BatchQueue : public BatchSource {
   explicit BatchQueue(size_t ahead);
   ~BatchQueue() override;
 
-  /// Opens the pass for the trainer: from now on there is room, unless the queue was cancelled. Throws
-  /// INVALID_ARGUMENT if it was opened before.
-  void open(const BatchPlan& plan);
+  /// Opens the pass for the trainer: from now on there is room, unless the queue was cancelled. size: of the whole
+  /// pass, in images. Throws INVALID_ARGUMENT if it was opened before.
+  void open(const BatchPlan& plan, int64_t size);
 
   /// The batch with which the pass begins. Valid once there is room.
   int64_t first_batch() const;
@@ -50,19 +50,26 @@ class BatchQueue : public BatchSource {
   /// Prepares a batch on the queue's thread. Holds what it needs: the queue may be gone by then.
   using Prepare = std::function<Batch()>;
 
-  /// Calls `add(plan)`, which may add batches with `push`, under the lock; not after `cancel`. Throws INVALID_ARGUMENT
-  /// outside of an open pass.
-  void put_with(const std::function<void(const BatchPlan&)>& add);
-  /// Adds a whole batch. Call from within `put_with` or `push_rest`.
-  void push(Prepare prepare);
+  /// Calls `add`, which may add images to the batch that is being filled, under the lock; not after `cancel`. Throws
+  /// INVALID_ARGUMENT outside of an open pass.
+  void put_with(const std::function<void()>& add);
+  /// Images of this process in the batch that is being filled. Call from within `put_with`, as the next one.
+  int64_t own_length() const;
+  /// Call after images were added: pushes the batch that is being filled if it has all of them.
+  void push_if_whole();
 
-  /// Pushes the images of an incomplete batch, if there are as many as the plan requires.
-  virtual void push_rest(const BatchPlan& plan) = 0;
-  /// Frees them. Called under the lock.
-  virtual void drop_rest() = 0;
+  /// Of the batch that is being filled. These are called under the lock.
+  virtual int64_t filled() const = 0;
+  /// Its images, of which there are some: they are the next batch.
+  virtual Prepare take_filled(const BatchPlan& plan) = 0;
+  virtual void drop_filled() = 0;
 
  private:
   void prepare_all();
+  void push_filled();
+  /// Images of all processes in the batch that is being filled.
+  int64_t batch_length() const;
+  void skip_batches_of_others();
   bool room() const { return opened_ && waiting_ < ahead_; }
 
   const size_t ahead_;
@@ -70,6 +77,8 @@ class BatchQueue : public BatchSource {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   BatchPlan plan_;
+  int64_t size_ = 0;
+  int64_t batch_ = 0;  // the one that is being filled
   std::deque<Prepare> raw_;
   std::deque<Batch> ready_;
   size_t waiting_ = 0;  // raw, being prepared and ready

@@ -38,14 +38,14 @@ void ImageQueue::check(const PixelBlock& block) const {
 
 void ImageQueue::put(const PixelBlock& block) {
   const int64_t values = 3 * converter_->options.height * converter_->options.width;
-  put_with([&](const BatchPlan& plan) {
+  put_with([&] {
     check(block);
     for (int64_t done = 0; done < block.count;) {
       if (filling_.count == 0) {
-        filling_.pixels = at::empty({plan.own_batch_size(), values}, block.dtype);
-        filling_.labels = at::empty({plan.own_batch_size()}, at::kLong);
+        filling_.pixels = at::empty({own_length(), values}, block.dtype);
+        filling_.labels = at::empty({own_length()}, at::kLong);
       }
-      const int64_t count = std::min(block.count - done, plan.own_batch_size() - filling_.count);
+      const int64_t count = std::min(block.count - done, own_length() - filling_.count);
       const size_t image_bytes = values * filling_.pixels.element_size();
       std::memcpy(static_cast<uint8_t*>(filling_.pixels.mutable_data_ptr()) + filling_.count * image_bytes,
                   static_cast<const uint8_t*>(block.values) + done * image_bytes, count * image_bytes);
@@ -53,17 +53,13 @@ void ImageQueue::put(const PixelBlock& block) {
       filling_.count += count;
       done += count;
       if (done == block.count) filling_.replaced += block.replaced;
-      if (filling_.count == plan.own_batch_size()) push_filled();
+      push_if_whole();
     }
   });
 }
 
-void ImageQueue::push_filled() {
-  push([converter = converter_, raw = std::exchange(filling_, {})] { return converter->normalized(raw); });
-}
-
-void ImageQueue::push_rest(const BatchPlan& plan) {
-  if (filling_.count > 0 && filling_.count >= plan.own_smallest_batch()) push_filled();
+BatchQueue::Prepare ImageQueue::take_filled(const BatchPlan&) {
+  return [converter = converter_, raw = std::exchange(filling_, {})] { return converter->normalized(raw); };
 }
 
 Batch ImageQueue::Converter::normalized(const Raw& raw) const {

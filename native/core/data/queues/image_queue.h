@@ -42,8 +42,9 @@ class ImageQueue : public BatchQueue {
   void put(const PixelBlock& block);
 
  protected:
-  void push_rest(const BatchPlan& plan) override;
-  void drop_rest() override { filling_ = {}; }
+  int64_t filled() const override { return filling_.count; }
+  Prepare take_filled(const BatchPlan& plan) override;
+  void drop_filled() override { filling_ = {}; }
 
  private:
   /// A batch as it was put.
@@ -64,7 +65,6 @@ class ImageQueue : public BatchQueue {
   };
 
   void check(const PixelBlock& block) const;
-  void push_filled();
 
   const std::shared_ptr<const Converter> converter_;
   Raw filling_;

@@ -51,6 +51,9 @@ class Peers {
   virtual void begin_last_backward() = 0;
   /// Sums up the gradients in the order of the processes, averages statistics, and returns the news of all.
   virtual std::vector<StepNews> end_step(const StepNews& own) = 0;
+  /// The host waits for what `end_step` left to a device. Call before the host reads anything from the device: a read
+  /// would wait for a process that is lost.
+  virtual void wait_for_exchange() = 0;
 
   /// Throws PROCESSES_DIFFER unless the networks and the optimizer are the same in all processes.
   virtual void check_same_state() = 0;

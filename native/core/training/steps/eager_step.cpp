@@ -97,6 +97,7 @@ double EagerStep::run_part(Part part, const std::vector<double>& weights) {
   const Objective& objective = training_.objective;
   Stopwatch watch;
   const ForwardResult result = forward(part);
+  if (training_.peers) training_.peers->wait_for_exchange();
   const at::Tensor values = result.loss_vector().cpu();  // one copy for all terms
   const Losses losses = objective.losses_of(values.const_data_ptr<double>(), weights);
   check_finite(losses);
@@ -178,6 +179,7 @@ void EagerStep::run_optimizer() {
   const std::optional<double>& limit = training_.options.clip_norm;
   report_.gradient_norm = std::nullopt;
   if (limit) {
+    if (training_.peers) training_.peers->wait_for_exchange();
     report_.gradient_norm = training_.optimizer.clip_gradients(*limit);
     training_.objective.check_norm(*report_.gradient_norm, schedule_.number);
   }
