@@ -127,9 +127,8 @@ std::vector<std::string> ProcessGroup::exchange(const std::string& text) {
 
 std::unique_ptr<Communicator> ProcessGroup::open(const std::string& name, int64_t count, c10::Device device) {
   if (device.is_cpu() && is_solo_) return solo_communicator();
-  return together([&] {
-    return device.is_cpu() ? connect(name, count, look()) : connect_on_device(name, count, device);
-  });
+  return together(
+      [&] { return device.is_cpu() ? connect(name, count, look()) : connect_on_device(name, count, device); });
 }
 
 std::unique_ptr<Communicator> ProcessGroup::connect(const std::string& name, int64_t count,

@@ -50,7 +50,7 @@ void BatchQueue::put_with(const std::function<void()>& add) {
 
 int64_t BatchQueue::batch_length() const {
   const int64_t images = plan_.images_of(batch_, size_);
-  // More images than were announced fill whole batches, which nobody takes.
+  // More images than were announced fill whole batches, which are left.
   return images > 0 ? images : plan_.batch_size;
 }
 
