@@ -3,6 +3,9 @@ import { assertFunction, valueText } from "../config/validation.js";
 import { addon } from "../native.js";
 import type { NativeStopFlag } from "../native-types.js";
 
+/** The reason of a signal that stops work which another process may have begun again. */
+export class ClaimLost extends Error {}
+
 /** @throws ReviewKdError `ABORTED` if the signal is already aborted; `INVALID_ARGUMENT` if it is no signal. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   assertSignal(signal);

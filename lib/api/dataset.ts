@@ -88,6 +88,11 @@ export class DatasetSplit<Of extends AnyBatch = AnyBatch> {
     const { images, name } = this;
     const schema = images.content === "labels" ? BatchOptions : DetectionBatchOptions;
     const { shuffle, augment, ...rest } = parse(schema, options, "batch options");
+    const { batchSize, share } = rest;
+    if (share !== undefined && batchSize < share.size) {
+      throw new ReviewKdError("INVALID_ARGUMENT",
+        `invalid batchSize in batch options: expected ${share.size} or more, an image for each process of \`share\`, received ${batchSize}. Use larger batches.`);
+    }
     const training = name === "train";
     const plan = { ...rest, shuffle: shuffle ?? training, augment: augment ?? training };
     for await (const batch of images.batches(plan)) yield wrapped(batch as unknown as TensorTree) as unknown as Of;

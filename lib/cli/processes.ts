@@ -7,11 +7,12 @@ import { omitUndefined } from "./options/omit-undefined.js";
 /**
  * Runs a command's work with the other processes that a launcher has started; without a launcher, alone.
  *
- * An error that all of them have is printed once on each machine. Who was asked to stop says nothing of others that it
- * lost meanwhile.
+ * An error that all of them have is printed once on each machine. Of others that were lost while this one was asked to
+ * stop, as launchers do then, there is a notice.
  */
 export async function withProcesses(
-  { timeoutSeconds, signal }: { readonly timeoutSeconds: number | undefined; readonly signal: AbortSignal },
+  { timeoutSeconds, signal, output }: { readonly timeoutSeconds: number | undefined; readonly signal: AbortSignal;
+    readonly output: Output },
   work: (group: ProcessGroup | undefined) => Promise<void>,
 ): Promise<void> {
   if (processEnvironment() === undefined) return work(undefined);
@@ -24,6 +25,7 @@ export async function withProcesses(
     const isStopped = isReviewKdError(error) && error.code === "ABORTED";
     if (isStopped || isCommonError(error)) throw isReported(group) ? new ReportedError(error) : error;
     if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
+      if (!isReported(group)) output.notice(error.message);
       throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
     }
     throw error;

@@ -17,7 +17,7 @@ export async function runTraining(output: Output, task: Task, flags: TrainingFla
   using interrupt = listenForInterrupt(() => {
     shown.notice("\nfinishing the step and saving… (a second Ctrl-C stops immediately)");
   });
-  await withProcesses({ timeoutSeconds: flags.processTimeout, signal: interrupt.signal }, async (group) => {
+  await withProcesses({ timeoutSeconds: flags.processTimeout, signal: interrupt.signal, output }, async (group) => {
     shown = outputOf(group, output);
     const settings = withProcessBatches(flags, given, group?.size ?? 1);
     const { config, runDirectory } = group === undefined ? await resolveRun(task, flags, settings)

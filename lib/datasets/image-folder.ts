@@ -10,6 +10,7 @@ import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
 import { isUnread, readImageFile } from "../images/read-image-file.js";
+import { Pacer } from "../detection/pacer.js";
 import { ownPlaces } from "./own-images.js";
 import { IMAGENET_NORMALIZATION, StreamedImages, type SharedPass } from "./streamed-images.js";
 
@@ -58,11 +59,15 @@ class FolderImages {
   constructor(private readonly options: FolderOptions) {}
 
   /** Of the names and classes: reading all files would take as long as an epoch. */
-  fingerprint(): Promise<string> {
+  async fingerprint(): Promise<string> {
     const { paths, labels } = this.options.listing;
     const hash = createHash("sha256");
-    for (const [index, path] of paths.entries()) hash.update(`${labels[index]}\0${path}\0`);
-    return Promise.resolve(hash.digest("hex").slice(0, 16));
+    const pacer = new Pacer(undefined, "comparing the folders");
+    for (const [index, path] of paths.entries()) {
+      hash.update(`${labels[index]}\0${path}\0`);
+      if (pacer.isDue()) await pacer.pause();
+    }
+    return hash.digest("hex").slice(0, 16);
   }
 
   async *produce(pass: SharedPass): AsyncGenerator<ImageBlock, void, void> {

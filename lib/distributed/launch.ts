@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import { Count, PositiveCount, PositiveNumber, ThreadCount } from "../config/schemas/common.js";
 import { assertObject, parse } from "../config/validation.js";
-import { causedBy, ReviewKdError } from "../errors.js";
+import { ReviewKdError } from "../errors.js";
 import { freePort } from "./free-port.js";
 import { DEFAULT_STOP_SECONDS } from "./launched.js";
 import { LARGEST_PORT } from "./ports.js";
-import { INTERRUPTED, LaunchedProcesses, type Failure, type ProgramOptions } from "./launched-processes.js";
+import { INTERRUPTED, LaunchedProcesses, notStarted, type Failure, type ProgramOptions } from "./launched-processes.js";
 import { processors } from "./processors.js";
 import { listenForStopSignals, StopSignals } from "./stop-signals.js";
 
@@ -123,6 +123,7 @@ class Launcher {
   readonly #run: string;
   #group: LaunchedProcesses | undefined;
   #isStopped = false;
+  #refusal: { readonly error: unknown } | undefined;
 
   constructor(private readonly plan: LaunchPlan, private readonly onEvent: (event: LaunchEvent) => void) {
     const { nodes, master } = plan;
@@ -147,14 +148,26 @@ class Launcher {
     const program = await programOf(this.plan, this.#run, restarts);
     if (this.#isStopped) return INTERRUPTED;
     const group = new LaunchedProcesses(program, ({ index, exitCode, signal }) => {
-      this.onEvent({ type: "process-failed", rank: nodeRank * processes + index, exitCode, signal });
+      this.#report({ type: "process-failed", rank: nodeRank * processes + index, exitCode, signal });
     });
     this.#group = group;
-    this.onEvent({ type: "processes-start", restarts, pids: group.pids });
+    this.#report({ type: "processes-start", restarts, pids: group.pids });
     const failures = await group.finished;
-    if (group.areKilled) this.onEvent({ type: "processes-killed", stopSeconds });
+    if (group.areKilled) this.#report({ type: "processes-killed", stopSeconds });
+    if (this.#refusal !== undefined) throw this.#refusal.error;
     assertStarted(failures);
     return this.#exitCode(failures);
+  }
+
+  /** An error of the callback ends the launch, once its processes have ended. */
+  #report(event: LaunchEvent): void {
+    if (this.#refusal !== undefined) return;
+    try {
+      this.onEvent(event);
+    } catch (error) {
+      this.#refusal = { error };
+      this.stop("SIGTERM");
+    }
   }
 
   #exitCode(failures: readonly Failure[]): number {
@@ -221,6 +234,5 @@ function inheritedEnvironment({ processes, threads }: LaunchPlan): NodeJS.Proces
 
 function assertStarted(failures: readonly Failure[]): void {
   const error = failures.find((failure) => failure.error !== undefined)?.error;
-  if (error !== undefined)
-    throw causedBy("PROCESS_LOST", "cannot start a process", error, "Free memory, or start fewer processes.");
+  if (error !== undefined) throw notStarted(error);
 }

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
+import { causedBy, type ReviewKdError } from "../errors.js";
 
 /** A program that is started several times. */
 export interface ProgramOptions {
@@ -46,7 +47,7 @@ export class LaunchedProcesses {
 
   constructor(private readonly program: ProgramOptions, onFailure: (failure: Failure) => void) {
     this.#onFailure = onFailure;
-    this.#children = program.environments.map((env) => start(program, env));
+    this.#children = startAll(program);
     this.finished = Promise.all(this.#children.map((child, index) => this.#ended(child, index))).then(() => {
       clearTimeout(this.#stopper);
       clearTimeout(this.#killer);
@@ -116,6 +117,27 @@ export class LaunchedProcesses {
     // Processes that train together stop with the one that has received a signal; while that one saves, another signal
     // would end a program that has removed its listener. Of another end they report which one they have lost.
     this.#stopLater(failure.exitCode === INTERRUPTED && failure.signal === null ? undefined : REPORT_SECONDS);
+  }
+}
+
+/** The error of a process that could not be started. */
+export function notStarted(error: unknown): ReviewKdError {
+  return causedBy("PROCESS_LOST", "cannot start a process", error, "Free memory, or start fewer processes.");
+}
+
+/** Starts all processes, or none. */
+function startAll(program: ProgramOptions): ChildProcess[] {
+  const children: ChildProcess[] = [];
+  try {
+    for (const env of program.environments) children.push(start(program, env));
+    return children;
+  } catch (error) {
+    // Node reports some errors by an event, and throws others, such as a lack of memory.
+    for (const child of children) {
+      child.on("error", () => undefined);
+      kill(child);
+    }
+    throw notStarted(error);
   }
 }
 

@@ -28,6 +28,8 @@ type Holder = z.infer<typeof Holder>;
  * processes, and decides where the kernel cannot: on a file system without locks, and if another machine wrote it.
  */
 export class DirectoryLock {
+  #isReleased = false;
+
   private constructor(private readonly directory: string, private readonly native: NativeFileLock) {}
 
   /** Acquires the lock. @throws `RUN_LOCKED`: names the owner and the time; `RUN_DIRECTORY`: it cannot be written. */
@@ -48,18 +50,22 @@ export class DirectoryLock {
     }
   }
 
-  /** Whether the lock is still valid: the directory, or the lock file in it, may have been removed. */
+  /**
+   * Whether the lock is still valid: the directory, or the lock file in it, may have been removed, and a process of
+   * another machine may have taken the directory over.
+   */
   intact(): boolean {
-    return this.native.intact();
+    return !this.#isReleased && this.native.intact();
   }
 
-  /** Acquires the lock again after the directory was recreated. */
+  /** Acquires the lock again after the directory was recreated. @throws `RUN_LOCKED` */
   async again(): Promise<DirectoryLock> {
     this.release();
     return DirectoryLock.take(this.directory);
   }
 
   release(): void {
+    this.#isReleased = true;
     this.native.dispose();
   }
 }

@@ -107,9 +107,14 @@ export class RunDirectory {
     await this.#metrics.replace(kept.map((record) => `${JSON.stringify(record)}\n`).join(""));
   }
 
+  /** Whether this process still has the directory: it may have vanished, or another process has taken it over. */
+  isHeld(): boolean {
+    return this.lock.intact();
+  }
+
   /** Recreates the directory and its known files if it has vanished. @throws `RUN_DIRECTORY`, `RUN_LOCKED` */
   async restore(): Promise<void> {
-    if (this.lock.intact()) return;
+    if (this.isHeld()) return;
     await withDirectoryErrors(this.path, () => makeDirectory(this.path));
     this.lock = await this.lock.again();
     if (this.config !== undefined) await writeAtomic(this.path, this.file("config"), this.config);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { configChanges, configHash, assertSameConfig } from "./config-changes.js";
 import { readText, tryParseJson } from "./directory-files.js";
+import { ClaimLost } from "../api/abort.js";
 import { asSentence, isReviewKdError, messageOf, ReviewKdError } from "../errors.js";
 import type { FinishedEpoch, InterruptedAt, TeacherEvent, TrainingRecorder } from "../fit/fit-loop.js";
 import type { FitPlan } from "../fit/plan.js";
@@ -252,7 +253,9 @@ export class RunState implements TrainingRecorder, Disposable {
       this.stepsDone = epoch === this.progress.epochsDone ? step : 0;
       this.progress = { ...this.progress, elapsedSeconds: this.#elapsed() };
     }
-    if (this.#saver !== undefined) {
+    // The work of another process is not replaced by what this one has.
+    const isTakenOver = this.plan.signal?.reason instanceof ClaimLost && this.directory?.isHeld() === false;
+    if (this.#saver !== undefined && !isTakenOver) {
       yield* this.#saver.save(["last", "student"], this.#position());
       try {
         yield* this.#retryPending(this.#saver);

@@ -10,7 +10,7 @@ const Options = z.strictObject({ directory: FilePath });
 /**
  * Records a study in a directory and lists its cells, without training any. {@link runStudyCell} then trains them, in
  * any order, in any number of processes and on all machines that share the directory. Planning the same study again
- * changes nothing and shows how far it is.
+ * shows how far it is; settings that change no result, such as `threads`, are then those of cells that begin later.
  *
  * @param options - `directory`: one run directory per cell, and the results.
  * @returns the cells, of which those that learn from a teacher that the study trains wait for cell 0.
@@ -26,7 +26,7 @@ const Options = z.strictObject({ directory: FilePath });
  */
 export async function planStudy(input: StudyConfigInput | Settings,
   options: { readonly directory: string }): Promise<StudyPlan> {
-  using study = await Study.plan(input, parse(Options, options, "study options").directory);
+  using study = await Study.plan(input, parse(Options, options, "study options").directory, { updates: true });
   const cells = [];
   for (const cell of study.cells) cells.push(study.planned(cell, await study.inspect(cell)));
   return { kind: study.config.kind, directory: study.directory.path, config: study.config, cells };

@@ -75,6 +75,9 @@ export function startEvent(study: Study, states: ReadonlyMap<Cell, CellState>): 
 /** Between tries of cells that other processes train, once no other is left. */
 const POLL_MS = 3000;
 
+/** Errors of cells that other processes train, or whose teacher they train. */
+const OF_OTHERS: ReadonlySet<ErrorCode> = new Set(["RUN_LOCKED", "TEACHER_UNFINISHED", "TEACHER_FAILED"]);
+
 /** A study of which this process trains every cell that no other one does. */
 class OneProcess {
   readonly #clock: EtaEstimator;
@@ -109,13 +112,19 @@ class OneProcess {
   async #pause(): Promise<void> {
     const { signal } = this.options;
     await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-    if (signal?.aborted === true) throw new ReviewKdError("ABORTED", "the study was stopped while it waited.");
+    this.#throwIfStopped();
+  }
+
+  #throwIfStopped(cause?: ReviewKdError): void {
+    if (this.options.signal?.aborted !== true) return;
+    throw new ReviewKdError("ABORTED", "the study was stopped while it waited.", { cause });
   }
 
   /** Trains cells, and returns those that another process trains or that wait for such a teacher. */
   async *#pass(cells: readonly Cell[]): AsyncGenerator<StudyEvent, readonly Cell[], void> {
     const left: Cell[] = [];
     for (const cell of cells) {
+      this.#throwIfStopped();
       const teacher = this.study.requirementOf(cell);
       if (teacher !== undefined && this.states.get(teacher)?.is === "failed") continue;
       const skipped = this.states.get(cell)?.is === "done";
@@ -133,10 +142,12 @@ class OneProcess {
       if (last !== null && best !== null) this.states.set(cell, { is: "done", last, best, seconds: seconds ?? 0 });
       return true;
     } catch (error) {
-      if (this.options.signal?.aborted === true) throw error;
       const failure = isReviewKdError(error) ? error
         : new ReviewKdError("INTERNAL", messageOf(error), { cause: error });
       const { code, message } = failure;
+      // Nothing of a cell that another process trains has to be saved.
+      if (OF_OTHERS.has(code)) this.#throwIfStopped(failure);
+      if (this.options.signal?.aborted === true) throw error;
       if (code === "RUN_LOCKED") {
         if (!this.#locked.has(cell))
           yield { type: "cell-locked", ...this.#trainer.place(cell), label, seed, message };

@@ -17,7 +17,14 @@ export class SharedInputs implements Disposable {
   constructor(private readonly source: StudyConfig["data"]) {}
 
   data(): Promise<Dataset> {
-    return this.#data ??= loadDataset(this.source);
+    if (this.#data !== undefined) return this.#data;
+    const loading = loadDataset(this.source);
+    this.#data = loading;
+    // What failed may succeed for the next cell, such as for a lack of memory.
+    loading.catch(() => {
+      if (this.#data === loading) this.#data = undefined;
+    });
+    return loading;
   }
 
   /** The trained teacher of a distillation, in the state of its weights file. */

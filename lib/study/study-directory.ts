@@ -1,5 +1,7 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { differences, flattened } from "../config/differences.js";
 import { assertSameConfig } from "../runs/config-changes.js";
 import { createAtomic, exists, parseRecorded, readText, removeTemporaries, tryParseJson, withDirectoryErrors,
   writeAtomic } from "../runs/directory-files.js";
@@ -24,12 +26,16 @@ export const STUDY_FILES = {
 const TeacherMetric = z.object({ name: z.string(), metric: z.number().nullable() });
 export type TeacherMetric = z.infer<typeof TeacherMetric>;
 
+/** How often `study.json` is read that is not whole yet. */
+const MOST_READS = 20;
+const BETWEEN_READS_MS = 50;
+
 /** Younger temporary files may be another process's; a write takes a moment. */
 const ABANDONED_MS = 3_600_000;
 
 /**
  * The files of a study apart from its runs. Several processes, also of several machines, may read and write them: each
- * file is replaced as a whole, and `study.json` is never replaced.
+ * file is replaced as a whole, `study.json` only by settings that change no result, such as a number of threads.
  */
 export class StudyDirectory {
   constructor(readonly path: string) {}
@@ -56,20 +62,34 @@ export class StudyDirectory {
   }
 
   /**
-   * Records the configuration of a new study.
+   * Records the configuration of a new study, or, if `updates`, the settings of this one that change no result.
    *
    * @throws `RUN_DIRECTORY`: it holds a run, or cannot be written; `RUN_MISMATCH`: the directory has another study.
    */
-  async record(config: StudyConfig): Promise<void> {
+  async record(config: StudyConfig, { updates = false } = {}): Promise<void> {
     await this.assertNoRun();
     await withDirectoryErrors(this.path, () => makeDirectory(this.path));
     await removeTemporaries(this.path,
       (name) => Object.values<string>(STUDY_FILES).includes(name) || name.endsWith(".svg"), ABANDONED_MS);
     if (await createAtomic(this.path, this.file("config"), `${JSON.stringify(config, null, 2)}\n`)) return;
-    assertSameConfig(await this.readConfig(), config, {
+    const recorded = await this.#readWhenWritten();
+    assertSameConfig(recorded, config, {
       what: `the study at ${this.path}`,
       remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
     });
+    if (updates && !isEqual(recorded, config)) await this.#write("config", config);
+  }
+
+  /** Another process may still write it, on a file system without links. */
+  async #readWhenWritten(): Promise<unknown> {
+    for (let tries = 1;; ++tries) {
+      try {
+        return await this.readConfig();
+      } catch (error) {
+        if (tries === MOST_READS) throw error;
+        await sleep(BETWEEN_READS_MS);
+      }
+    }
   }
 
   /** The measured teacher, or `undefined` if missing or invalid. */
@@ -101,6 +121,11 @@ export class StudyDirectory {
   async #write(name: keyof typeof STUDY_FILES, value: unknown): Promise<void> {
     await writeAtomic(this.path, this.file(name), `${JSON.stringify(value, null, 2)}\n`);
   }
+}
+
+/** Whether two configurations are the same as JSON, also in settings that change no result. */
+export function isEqual(recorded: unknown, config: unknown): boolean {
+  return differences(flattened(recorded), flattened(JSON.parse(JSON.stringify(config)))).length === 0;
 }
 
 /** The error for a directory without a study. */

@@ -8,7 +8,6 @@ import type { PlannedCell, StudyConfig, StudyConfigInput } from "../config/schem
 import type { TaskInfo } from "../config/schemas/task.js";
 import type { Settings } from "../config/settings.js";
 import { withAdvice } from "../config/weights-advice.js";
-import { configChanges } from "../runs/config-changes.js";
 import { exists } from "../runs/directory-files.js";
 import { locateFiles, withWorkingDirectory } from "../runs/working-directory.js";
 import { failureIn, inspectCell, type CellState } from "./cell-state.js";
@@ -17,7 +16,7 @@ import { conditionsOf, type Condition } from "./plan/conditions.js";
 import { matchedStages, type MatchedStages } from "./plan/matched-stages.js";
 import { parseStudyConfig } from "./plan/study-config.js";
 import { SharedInputs } from "./shared-inputs.js";
-import { noStudy, StudyDirectory } from "./study-directory.js";
+import { isEqual, noStudy, StudyDirectory } from "./study-directory.js";
 
 /** A study in its directory: all that its configuration determines, and the inputs that its cells share. */
 export class Study implements Disposable {
@@ -26,6 +25,8 @@ export class Study implements Disposable {
   readonly conditions: readonly Condition[];
   readonly cells: readonly Cell[];
   readonly inputs: SharedInputs;
+  /** What the directory held when this was read. */
+  #recorded: unknown;
 
   /** @param files - the configuration with the paths by which this process finds its files. */
   private constructor(readonly config: StudyConfig, readonly directory: StudyDirectory, files: StudyConfig) {
@@ -37,8 +38,14 @@ export class Study implements Disposable {
     this.inputs = new SharedInputs(files.data);
   }
 
-  /** The study of these settings, recorded in the directory if it is new. @throws as {@link planStudy} */
-  static async plan(input: StudyConfigInput | Settings, path: string): Promise<Study> {
+  /**
+   * The study of these settings, recorded in the directory if it is new. `updates`: other processes, which read it
+   * there, use these settings from now on, also those that change no result.
+   *
+   * @throws as {@link planStudy}
+   */
+  static async plan(input: StudyConfigInput | Settings, path: string,
+    options: { readonly updates?: boolean } = {}): Promise<Study> {
     const directory = new StudyDirectory(withHome(path, "directory"));
     const config = await withWorkingDirectory(parseStudyConfig(input), directory.file("config"));
     const files = await locateFiles(config);
@@ -47,7 +54,7 @@ export class Study implements Disposable {
     if (files.teacher.weights !== undefined && !(await exists(directory.file("config"))))
       await withAdvice("teacher",
         readWeightsInfo(files.teacher.weights, files.teacher.key === undefined ? {} : { key: files.teacher.key }));
-    await directory.record(config);
+    await directory.record(config, options);
     return study;
   }
 
@@ -58,13 +65,15 @@ export class Study implements Disposable {
     if (recorded === undefined) throw noStudy(directory.path);
     const config = await withWorkingDirectory(parseStudyConfig(recorded as Settings, directory.file("config")),
       directory.file("config"));
-    return new Study(config, directory, await locateFiles(config));
+    const study = new Study(config, directory, await locateFiles(config));
+    study.#recorded = recorded;
+    return study;
   }
 
   /** Whether the directory still holds this study: it may have been removed, and another one planned in its place. */
   async isCurrent(): Promise<boolean> {
     const recorded = await this.directory.readConfig();
-    return recorded !== undefined && configChanges(recorded, this.config).length === 0;
+    return recorded !== undefined && isEqual(recorded, this.#recorded ?? this.config);
   }
 
   /** The state of a cell on disk. */

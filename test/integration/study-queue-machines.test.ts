@@ -104,11 +104,11 @@ describeWithRedis("a study in a queue of unequal machines", () => {
     await waiting.until(/^cell 0 of \S+ is locked, and tried again later: .*elsewhere\.invalid.*--force-unlock/m);
     waiting.child.kill("SIGTERM");
     await waiting.finished;
-    await changeJobs({ locked: 100 });
+    await changeJobs({ locked: 100, lockedSince: Date.now() - 90 * 60_000 });
     const tired = jsonEvents((await work("--until-empty").finished).stdout);
     expect(ofType(tired, "work-failed").map(({ index, code }) => [index, code])).to.deep.equal([[0, "RUN_LOCKED"], [2,
       "TEACHER_FAILED"]]);
-    expect(ofType(tired, "work-failed")[0]?.["message"]).to.include("elsewhere.invalid").and.include("at 100 tries")
+    expect(ofType(tired, "work-failed")[0]?.["message"]).to.include("elsewhere.invalid").and.include("for 90 minutes")
       .and.include("`reviewkd work --force-unlock`");
     expect((await study.finished).code).to.equal(1);
     const again = begin(words);

@@ -243,7 +243,7 @@ export const BatchOptions = z.strictObject({
   /**
    * The part of each batch that this process reads of several that train together: its rank, and their number. A
    * {@link ProcessGroup} is one. All of them have as many batches: a last one with fewer images than processes is left
-   * out. Default: all images.
+   * out, and `batchSize` is at least their number. Default: all images.
    */
   share: BatchShare.optional(),
 });

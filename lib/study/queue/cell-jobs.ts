@@ -12,8 +12,11 @@ export const JobData = z.strictObject({
   index: Count,
   /** How often a worker could not read its study, data or teacher's weights. */
   unreadable: Count.default(0),
-  /** How often another process had its directory. */
+  /** How often another process had its directory, and since when (milliseconds since 1970). */
   locked: Count.default(0),
+  lockedSince: Count.nullable().default(null),
+  /** How many workers that the queue has lost were replaced in its directory. */
+  replaced: Count.default(0),
 });
 export type JobData = z.infer<typeof JobData>;
 

@@ -1,3 +1,4 @@
+import { ClaimLost } from "../../api/abort.js";
 import type { CellJob } from "./connection.js";
 
 /** For how long a worker has a job unless it renews its claim, and what stops it. */
@@ -11,7 +12,7 @@ export class JobLock implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: NodeJS.Timeout;
   readonly #stop = (): void => {
-    this.#controller.abort();
+    this.#controller.abort(this.options.signal?.reason);
   };
   #renewedAt = performance.now();
   #isLost = false;
@@ -40,7 +41,7 @@ export class JobLock implements Disposable {
 
   #lose(): void {
     this.#isLost = true;
-    this.#stop();
+    this.#controller.abort(new ClaimLost("another worker may have the cell"));
   }
 
   [Symbol.dispose](): void {

@@ -67,7 +67,7 @@ export async function* queueStudy(input: StudyConfigInput | Settings,
   throwIfAborted(signal, "the study");
   await using connection = await QueueConnection.open(queue, PATIENCE_MS);
   // The workers have other working directories.
-  using study = await Study.plan(input, resolve(directory));
+  using study = await Study.plan(input, resolve(directory), { updates: true });
   const states = await statesOf(study);
   yield startEvent(study, states);
   const watch = new Watch(study, connection, states, await study.trainSamples());

@@ -52,8 +52,8 @@ const RETRY_MS = { first: 3000, last: 60_000 } as const;
 /** Workers that could not read a cell's study, data or teacher before the cell is taken for what is wrong. */
 const MOST_UNREADABLE = 10;
 
-/** Tries of a cell whose directory another process has, for about an hour and a half if no other cell is finished. */
-const MOST_LOCKED = 100;
+/** How long a cell is tried whose directory another process has. */
+const MOST_LOCKED_MS = 90 * 60_000;
 
 /** Between reports of a cell's progress. */
 const REPORT_MS = 1000;
@@ -174,7 +174,7 @@ class WorkLoop implements Disposable {
     let study: Study | undefined;
     try {
       study = await this.#open(parsed.data);
-      yield* this.#train(job, study, index, lock);
+      yield* this.#train(job, parsed.data, study, lock);
       isSettled = true;
       yield* this.#complete(job, parsed.data);
     } catch (thrown) {
@@ -235,13 +235,14 @@ class WorkLoop implements Disposable {
 
   async #returnLocked(job: CellJob, data: JobData, error: ReviewKdError): Promise<Outcome> {
     const locked = data.locked + 1;
-    if (locked <= MOST_LOCKED) {
-      await this.#delay(job, locked, { ...data, locked });
+    const lockedSince = data.lockedSince ?? Date.now();
+    if (Date.now() - lockedSince < MOST_LOCKED_MS) {
+      await this.#delay(job, locked, { ...data, locked, lockedSince });
       return { reason: "locked" };
     }
     return this.#fail(job,
       new ReviewKdError("RUN_LOCKED",
-        `${asSentence(error.message)} It was so at ${MOST_LOCKED} tries. Queue the study again once that process has ended; workers with \`forceUnlock\` (on the command line \`reviewkd work --force-unlock\`) take its cells over.`));
+        `${asSentence(error.message)} It was so for ${MOST_LOCKED_MS / 60_000} minutes. Queue the study again once that process has ended; workers with \`forceUnlock\` (on the command line \`reviewkd work --force-unlock\`) take its cells over.`));
   }
 
   /** A failed teacher is not trained again by itself, so that its students would wait for ever. */
@@ -279,14 +280,20 @@ class WorkLoop implements Disposable {
     await this.connection.call(job.moveToWait(this.#token)).catch(() => undefined);
   }
 
-  async *#train(job: CellJob, study: Study, index: number, lock: JobLock): AsyncGenerator<WorkEvent, void, void> {
+  async *#train(job: CellJob, data: JobData, study: Study, lock: JobLock): AsyncGenerator<WorkEvent, void, void> {
     const { signal } = lock;
     const directory = study.directory.path;
-    // The queue knows that the worker before is lost, also on another machine.
-    const forceUnlock = this.options.forceUnlock || job.stalledCounter > 0;
+    // The queue knows that the worker before is lost, also on another machine. Whoever has the directory later is not.
+    const isReplacement = job.stalledCounter > data.replaced;
+    const forceUnlock = this.options.forceUnlock || isReplacement;
+    let isRecorded = !isReplacement;
     let reportedAt = -Infinity;
-    for await (const event of trainCell(study, index, { signal, forceUnlock })) {
+    for await (const event of trainCell(study, data.index, { signal, forceUnlock })) {
       yield { type: "work-cell", directory, event };
+      if (!isRecorded && event.type === "cell-start") {
+        isRecorded = true;
+        await this.connection.call(job.updateData({ ...data, replaced: job.stalledCounter })).catch(() => undefined);
+      }
       if (event.type !== "cell-run" || performance.now() - reportedAt < REPORT_MS) continue;
       const progress = progressOf(event.run);
       if (progress === undefined) continue;

@@ -1,5 +1,7 @@
 #include "core/io/file_lock.h"
 
+#include <string_view>
+
 #include "core/base/error.h"
 #include "core/platform/system.h"
 
@@ -32,10 +34,20 @@ FileLock::~FileLock() {
 
 void FileLock::write(const std::string& text) {
   written_ = true;
+  text_.clear();
   if (const auto error = file_.clear()) fail_locking(path_, error);
   if (const auto error = file_.write(0, text.data(), text.size())) fail_locking(path_, error);
+  text_ = text;
 }
 
-bool FileLock::intact() const { return file_.is_named(path_); }
+bool FileLock::intact() const {
+  if (!file_.is_named(path_)) return false;
+  if (text_.empty()) return true;
+  // One byte more, to see that there is none.
+  std::string found(text_.size() + 1, '\0');
+  uint64_t count = 0;
+  if (file_.read(0, found.data(), found.size(), count)) return true;  // such as a file system that is away for a moment
+  return std::string_view(found.data(), count) == text_;
+}
 
 }  // namespace reviewkd

@@ -27,7 +27,8 @@ class FileLock {
   /// Replaces the file's contents. Throws FILE_ACCESS.
   void write(const std::string& text);
 
-  /// Whether the path still names the locked file: it may have been removed and re-created by another process.
+  /// Whether the path still names the locked file, with the contents that this holder has written: it may have been
+  /// removed and re-created by another process, or, where locks do not reach other machines, taken over by one of these.
   bool intact() const;
 
  private:
@@ -38,6 +39,8 @@ class FileLock {
   platform::File file_;
   bool supported_;
   bool written_ = false;
+  /// What this holder has written as a whole.
+  std::string text_;
 };
 
 }  // namespace reviewkd

@@ -85,6 +85,18 @@ describe("several processes of which one", function () {
     });
   }
 
+  it("is killed while the others are asked to stop, is named by the first of them", async () => {
+    const ranks = await startTraining("killed-and-stopped");
+    ranks[2]!.child.kill("SIGKILL");
+    // As torchrun does as soon as it sees the end of one.
+    for (const rank of ranks.slice(0, 2)) rank.child.kill("SIGTERM");
+    const results = (await allFinished(ranks)).slice(0, 2);
+    // Those that had lost it before the signal came say so as an error.
+    for (const { code } of results) expect(code, textOf(results)).to.be.oneOf([1, 130]);
+    expect(results.map(({ stdout, stderr }) => stdout + stderr).join("\n")).to.match(/lost rank 2 \(/);
+    await expectCleanRun("killed-and-stopped");
+  });
+
   it("is killed while another takes long for its step: all name the same one", async () => {
     const ranks = await startRanks(3, { program: "loop.mjs", words: ["slow", "100"] });
     // The second one now pauses for seconds, and notices nothing meanwhile.

@@ -1,6 +1,7 @@
 // The parts of batches that processes read in loops of their own: each image once, and as many batches for all.
 import { expect } from "chai";
 import { loadDataset, type Batch, type Dataset } from "../../../lib/index.js";
+import { failureOf } from "../../support/errors.js";
 import { arrays, stream, TRAIN } from "./streams.js";
 
 describe("batches for one of several processes", () => {
@@ -51,6 +52,15 @@ describe("batches for one of several processes", () => {
         expect(batches.map(({ length }) => length)).to.deep.equal([rank === 0 ? 9 : rank === 1 ? 9 : 10]);
       }
       expect(await batchesOf(data, { batchSize: 28, share: { rank: 1, size: 2 } })).to.have.length(2);
+    });
+
+    it(`have an image for each process: ${name}`, async () => {
+      using data = await load();
+      for (const rank of [0, 3]) {
+        const error = await failureOf("INVALID_ARGUMENT", () =>
+          batchesOf(data, { batchSize: 3, share: { rank, size: 4 } }));
+        expect(error.message).to.include("expected 4 or more").and.include("received 3");
+      }
     });
   }
 });

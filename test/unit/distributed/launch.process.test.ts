@@ -189,6 +189,27 @@ describe("launchProcesses", () => {
     expect(events.filter(({ type }) => type === "process-failed")).to.have.length(3);
   });
 
+  it("ends with its processes and the callback's error if the callback throws", async () => {
+    const refusal = new Error("refused");
+    const failure: unknown = await launch("run", {
+      onEvent() {
+        throw refusal;
+      },
+    }).then(() => undefined, (error: unknown) => error);
+    expect(failure).to.equal(refusal);
+    for (const name of await filesOf("pid")) {
+      for (const pid of (await readFile(scratch(name), "utf8")).split(" "))
+        expect(await staysAlive(Number(pid)), `${name}: ${pid}`).to.equal(false);
+    }
+  });
+
+  it("says so if a process cannot be started", async function () {
+    if (process.platform === "win32") this.skip();
+    // Node throws this error of the system instead of reporting it by an event.
+    const failure = await failureOf("PROCESS_LOST", () => launch("run", {}, "x".repeat(4 << 20)));
+    expect(failure.message).to.include("cannot start a process").and.to.include("E2BIG");
+  });
+
   it("kills those that ignore SIGTERM, with the processes that they have started", async function () {
     if (process.platform === "win32") this.skip();
     const { exitCode, events } = await launch("stubborn", { stopSeconds: 1 });

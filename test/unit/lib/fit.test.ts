@@ -1,5 +1,7 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { expect } from "chai";
+import { ClaimLost } from "../../../lib/api/abort.js";
 import { type Dataset } from "../../../lib/api/dataset.js";
 import { loadDataset } from "../../../lib/datasets/load-dataset.js";
 import { createDistiller } from "../../../lib/api/distiller.js";
@@ -251,6 +253,22 @@ describe("fit", () => {
     expect(ofType(events, "epoch").map(({ epoch, train }) => [epoch, train.step])).to.deep.equal([[0, 4], [1, 4]]);
     await expectSameWeights(resumed.model, calm.model);
   });
+
+  for (const isTakenOver of [true, false]) {
+    it(`saves ${isTakenOver ? "nothing" : "its state"} once another process may have its work, ${isTakenOver ? "which has taken it over" : "which has not"}`, async () => {
+      const controller = new AbortController();
+      const { run } = await smallRun({ runDirectory: scratch("run"), signal: controller.signal });
+      let saved: Buffer | undefined;
+      const error = await failureOf(drain(run, (event) => {
+        if (event.type !== "checkpoint" || saved !== undefined) return;
+        saved = readFileSync(scratch("run", "last.safetensors"));
+        if (isTakenOver) writeFileSync(scratch("run", "run.lock"), "of another machine");
+        controller.abort(new ClaimLost());
+      }));
+      expect(error.code).to.equal("ABORTED");
+      expect(readFileSync(scratch("run", "last.safetensors")).equals(saved!)).to.equal(isTakenOver);
+    });
+  }
 
   it("resumes between two epochs if the signal was aborted at the end of one", async () => {
     const controller = new AbortController();

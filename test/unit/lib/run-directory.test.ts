@@ -195,6 +195,24 @@ describe("a run directory", () => {
     expect((await failureOf(run.restore())).code).to.equal("RUN_LOCKED");
   });
 
+  it("is left to a process of another machine that took it over, where locks do not reach that machine", async () => {
+    const run = await started();
+    await append(run, 0);
+    const lock = join(run.path, "run.lock");
+    const theirs = JSON.stringify({ pid: 7, startTicks: 1, host: "elsewhere.invalid", bootId: "x",
+      since: "2020-01-01T00:00:00.000Z" });
+    expect(run.isHeld()).to.equal(true);
+    await writeFile(lock, theirs);
+    expect(run.isHeld()).to.equal(false);
+    for (let tries = 0; tries < 2; ++tries) {
+      const error = await failureOf(run.restore());
+      expect(error.code).to.equal("RUN_LOCKED");
+      expect(error.message).to.include("elsewhere.invalid");
+    }
+    run.close();
+    expect(await readFile(lock, "utf8")).to.equal(theirs);
+  });
+
   it("is cleared of temporary files of a killed process, and of nothing else", async () => {
     const { path } = await ended();
     const leftovers = ["last.safetensors.tmp-77", "epoch-0003.safetensors.tmp-77", "config.json.tmp-1",

@@ -229,7 +229,7 @@ describe("runStudy", () => {
       for (const event of ofType(events, "cell-locked")) expect(StudyEvent.parse(event)).to.deep.equal(event);
     }
     const locked = both.flatMap(({ events }) => ofType(events, "cell-locked"));
-    expect(locked[0]?.message).to.match(/is locked by process \d+ on .* \(since [^)]*\)\.$/);
+    expect(locked[0]?.message).to.match(/is locked by process \d+ on .* \(since [^)]*\)\. Wait/);
     expect((await readdir(scratch("study"), { recursive: true })).filter((name) => name.endsWith("run.lock"))).to.deep
       .equal([]);
     await study(scratch("alone"));
@@ -238,6 +238,20 @@ describe("runStudy", () => {
         ["study", "alone"].map((name) => readFile(scratch(name, cell, "student.safetensors"))),
       );
       expect(shared!.equals(alone!), cell).to.equal(true);
+    }
+  });
+
+  it("is stopped as such while another process trains the teacher of its cells", async () => {
+    const controller = new AbortController();
+    await planStudy({ ...STUDY, seeds: [0] }, { directory: scratch("study") });
+    for await (const event of runStudyCell(scratch("study"), 0)) {
+      if (event.type !== "cell-start") continue;
+      const error = await failureOf(
+        study(scratch("study"), { seeds: [0] }, { signal: controller.signal }, ({ type }) => {
+          if (type === "cell-locked") controller.abort();
+        }),
+      );
+      expect(error).to.include({ code: "ABORTED" });
     }
   });
 

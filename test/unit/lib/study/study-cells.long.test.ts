@@ -66,6 +66,23 @@ describe("the cells of a study one by one", () => {
   };
   const student = (study: string, id: string): Promise<Buffer> => readFile(scratch(study, id, "student.safetensors"));
 
+  it("take settings that change no result from the newest plan, others from the first", async () => {
+    await plan();
+    using first = await Study.open(scratch("study"));
+    expect(first.config.training.threads).to.equal(1);
+    expect(await first.isCurrent()).to.equal(true);
+    const again = await plan({ training: { ...STUDY.training, threads: 2 } });
+    expect(again.config.training.threads).to.equal(2);
+    expect(await first.isCurrent(), "a worker opens the study again").to.equal(false);
+    using second = await Study.open(scratch("study"));
+    expect(second.config.training.threads).to.equal(2);
+    expect(await second.isCurrent()).to.equal(true);
+    const other = await failureOf(plan({ training: { ...STUDY.training, epochs: 3, threads: 1 } }));
+    expect(other.code).to.equal("RUN_MISMATCH");
+    using kept = await Study.open(scratch("study"));
+    expect(kept.config.training).to.deep.include({ epochs: 2, threads: 2 });
+  });
+
   it("are planned without training any, and the plan shows how far they are", async () => {
     const first = StudyPlan.parse(await plan());
     expect(first).to.deep.include({ kind: "seeds", directory: scratch("study") });
