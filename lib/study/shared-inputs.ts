@@ -20,7 +20,7 @@ export class SharedInputs implements Disposable {
     if (this.#data !== undefined) return this.#data;
     const loading = loadDataset(this.source);
     this.#data = loading;
-    // What failed may succeed for the next cell, such as for a lack of memory.
+    // The next cell may succeed, such as after a lack of memory.
     loading.catch(() => {
       if (this.#data === loading) this.#data = undefined;
     });

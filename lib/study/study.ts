@@ -25,7 +25,7 @@ export class Study implements Disposable {
   readonly conditions: readonly Condition[];
   readonly cells: readonly Cell[];
   readonly inputs: SharedInputs;
-  /** What the directory held when this was read. */
+  /** The contents of `study.json` when this was read; undefined if it was planned here. */
   #recorded: unknown;
 
   /** @param files - the configuration with the paths by which this process finds its files. */

@@ -283,7 +283,7 @@ class WorkLoop implements Disposable {
   async *#train(job: CellJob, data: JobData, study: Study, lock: JobLock): AsyncGenerator<WorkEvent, void, void> {
     const { signal } = lock;
     const directory = study.directory.path;
-    // The queue knows that the worker before is lost, also on another machine. Whoever has the directory later is not.
+    // The queue knows that the worker before is lost, also on another machine. Later holders of the directory are not.
     const isReplacement = job.stalledCounter > data.replaced;
     const forceUnlock = this.options.forceUnlock || isReplacement;
     let isRecorded = !isReplacement;

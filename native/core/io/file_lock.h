@@ -39,7 +39,7 @@ class FileLock {
   platform::File file_;
   bool supported_;
   bool written_ = false;
-  /// What this holder has written as a whole.
+  /// The contents that this holder has written as a whole.
   std::string text_;
 };
 
