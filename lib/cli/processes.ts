@@ -7,8 +7,8 @@ import { omitUndefined } from "./options/omit-undefined.js";
 /**
  * Runs a command's work with the other processes that a launcher has started; without a launcher, alone.
  *
- * An error that all of them have is printed once on each machine. Of others that were lost while this one was asked to
- * stop, as launchers do then, there is a notice.
+ * An error that all of them have is printed once on each machine. Of one that was lost while these were asked to stop,
+ * as launchers do then, each of them has a notice.
  */
 export async function withProcesses(
   { timeoutSeconds, signal, output }: { readonly timeoutSeconds: number | undefined; readonly signal: AbortSignal;
@@ -25,7 +25,8 @@ export async function withProcesses(
     const isStopped = isReviewKdError(error) && error.code === "ABORTED";
     if (isStopped || isCommonError(error)) throw isReported(group) ? new ReportedError(error) : error;
     if (signal.aborted && isReviewKdError(error) && error.code === "PROCESS_LOST") {
-      if (!isReported(group)) output.notice(error.message);
+      // The first one of the machine may be the one that was lost.
+      output.notice(`[rank ${group.rank}] ${error.message}`);
       throw new ReportedError(new ReviewKdError("ABORTED", "stopped with the other processes.", { cause: error }));
     }
     throw error;

@@ -239,7 +239,7 @@ function quoted(text: string): string {
 
 /** A text for messages: a URL in it, such as that of a queue, without user and password, which may contain an "@". */
 export function withoutPassword(text: string): string {
-  return text.replace(/:\/\/\S*@/, "://…@");
+  return text.replace(/:\/\/[^\n]*@/g, "://…@");
 }
 
 function objectText(value: object | null): string {

@@ -77,7 +77,11 @@ export class StudyDirectory {
       what: `the study at ${this.path}`,
       remedy: "Use the recorded settings, or start a new study in another directory (on the command line --study DIR).",
     });
-    if (updates && !isEqual(recorded, config)) await this.#write("config", config);
+    if (!updates) return;
+    // Paths are those of the directory from which it was planned first, which the workers see.
+    const { workingDirectory } = config.workingDirectory === undefined ? config : recorded as Partial<StudyConfig>;
+    const updated = { ...config, workingDirectory: workingDirectory ?? config.workingDirectory };
+    if (!isEqual(recorded, updated)) await this.#write("config", updated);
   }
 
   /** Another process may still write it, on a file system without links. */

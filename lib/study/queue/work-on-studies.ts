@@ -55,6 +55,9 @@ const MOST_UNREADABLE = 10;
 /** How long a cell is tried whose directory another process has. */
 const MOST_LOCKED_MS = 90 * 60_000;
 
+/** Tries that it has in any case: there may have been no worker meanwhile. */
+const LEAST_LOCKED = 10;
+
 /** Between reports of a cell's progress. */
 const REPORT_MS = 1000;
 
@@ -236,7 +239,7 @@ class WorkLoop implements Disposable {
   async #returnLocked(job: CellJob, data: JobData, error: ReviewKdError): Promise<Outcome> {
     const locked = data.locked + 1;
     const lockedSince = data.lockedSince ?? Date.now();
-    if (Date.now() - lockedSince < MOST_LOCKED_MS) {
+    if (locked <= LEAST_LOCKED || Date.now() - lockedSince < MOST_LOCKED_MS) {
       await this.#delay(job, locked, { ...data, locked, lockedSince });
       return { reason: "locked" };
     }
@@ -286,13 +289,15 @@ class WorkLoop implements Disposable {
     // The queue knows that the worker before is lost, also on another machine. Later holders of the directory are not.
     const isReplacement = job.stalledCounter > data.replaced;
     const forceUnlock = this.options.forceUnlock || isReplacement;
-    let isRecorded = !isReplacement;
+    let isRecorded = !isReplacement && data.lockedSince === null;
     let reportedAt = -Infinity;
     for await (const event of trainCell(study, data.index, { signal, forceUnlock })) {
       yield { type: "work-cell", directory, event };
       if (!isRecorded && event.type === "cell-start") {
         isRecorded = true;
-        await this.connection.call(job.updateData({ ...data, replaced: job.stalledCounter })).catch(() => undefined);
+        await this.connection.call(
+          job.updateData({ ...data, locked: 0, lockedSince: null, replaced: job.stalledCounter }),
+        ).catch(() => undefined);
       }
       if (event.type !== "cell-run" || performance.now() - reportedAt < REPORT_MS) continue;
       const progress = progressOf(event.run);

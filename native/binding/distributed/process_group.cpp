@@ -4,6 +4,7 @@
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
+#include "core/distributed/nccl.h"
 
 namespace reviewkd::binding {
 
@@ -73,6 +74,7 @@ Napi::Value join_process_group(const Napi::CallbackInfo& info) {
     const JoinOptions options = JoinOptions::from(given);
     const auto local_size = static_cast<int>(given.integer("localSize"));
     const auto stop = StopFlagHandle::unwrap(info[1]);
+    set_nccl_defaults();
     auto& runtime = Runtime::of(info.Env());
     const auto thread = runtime.new_thread();
     return run_async(

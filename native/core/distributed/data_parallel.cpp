@@ -230,10 +230,10 @@ void DataParallel::begin_last_backward() { gradients_->begin(active_); }
 std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
   return group_->together([&] {
     if (own.images == 0) begin_last_backward();
-    // Before the news: on a device, an exchange may connect the processes first, for which all have to be there.
-    gradients_->launch_rest();
     const NamedTensors buffers_of_training = session_.network().module->training_buffers();
     std::vector<double> means = numbers_of(buffers_of_training);
+    // Before the news: on a device, an exchange may connect the processes first, for which all have to be there.
+    gradients_->launch_rest();
     const at::Tensor all = gathered(*host_, packed(own, gradients_->has_gradient(), means));
     std::vector<StepNews> news;
     const size_t parameters = session_.trained_parameters().size(), losses = own.losses.size();
@@ -248,6 +248,7 @@ std::vector<StepNews> DataParallel::end_step(const StepNews& own) {
         means[i] += row[parameters + i] / static_cast<double>(active_);
     }
     gradients_->end(has_any);
+    if (!buffers_of_training.empty()) device_->finish();
     assign(buffers_of_training, means);
     if (is_even_) return news;
     // Those without images of a batch have not seen it, and those with fewer have not split it into as many parts.

@@ -1,5 +1,6 @@
 #include "core/distributed/nccl.h"
 
+#include <c10/util/env.h>
 #include <torch/csrc/distributed/c10d/HashStore.hpp>
 
 #include "core/base/error.h"
@@ -12,6 +13,12 @@ bool has_nccl() {
   if (!cuda_status().available) return false;
   const ops::KernelBackend* table = ops::kernel_backend_status().table;
   return table != nullptr && table->open_nccl != nullptr;
+}
+
+void set_nccl_defaults() {
+  for (const char* name :
+       {"TORCH_NCCL_DUMP_ON_TIMEOUT", "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC", "TORCH_NCCL_ENABLE_MONITORING"})
+    c10::utils::set_env(name, "0", /*overwrite=*/false);
 }
 
 c10::intrusive_ptr<c10d::Backend> open_nccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,

@@ -145,6 +145,7 @@ void EpochRunner::run(const TrainingImages& images, double& seconds_per_step) {
   rates.reserve(static_cast<size_t>(state.steps));
   for (int64_t step = 0; step < state.steps; ++step) rates.push_back(rate_at(step));
   step_.begin_schedule({std::move(rates), state.step, training_.steps});
+  if (training_.peers) training_.peers->wait_for_exchange();
   const OpenPass pass = open_on(training_.objective.network().device(), images, plan, picks_);
   if (pass.resident == nullptr && state.step < state.steps) start_teacher(*pass.source);
   // Before the pass ends, which the teacher's thread reads; it may wait for a batch that never comes.

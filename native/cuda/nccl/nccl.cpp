@@ -1,7 +1,6 @@
 // The processes of a training on CUDA devices: c10d's ProcessGroupNCCL, from libtorch's CUDA half.
 
 #define USE_C10D_NCCL
-#include <c10/util/env.h>
 #include <torch/csrc/cuda/nccl.h>
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
@@ -37,21 +36,8 @@ bool fits_nccl_of_libtorch() {
   return torch::cuda::nccl::version() == kVersion;
 }
 
-namespace {
-
-/// c10d would answer a lost process by a minute's sleep for reports of its flight recorder, and end the program if a
-/// thread of its own stands still for eight. Set before its first group reads them; what the user has set stays.
-void set_defaults() {
-  c10::utils::set_env("TORCH_NCCL_DUMP_ON_TIMEOUT", "0", /*overwrite=*/false);
-  c10::utils::set_env("TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC", "0", /*overwrite=*/false);
-  c10::utils::set_env("TORCH_NCCL_ENABLE_MONITORING", "0", /*overwrite=*/false);
-}
-
-}  // namespace
-
 void* open_nccl(const void* store, int32_t rank, int32_t size, int64_t timeout_milliseconds) {
   const auto& meeting = *static_cast<const c10::intrusive_ptr<c10d::Store>*>(store);
-  set_defaults();
   const auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
   options->timeout = std::chrono::milliseconds(timeout_milliseconds);
   auto backend = c10::make_intrusive<NcclBackend>(meeting, rank, size, options);

@@ -216,6 +216,7 @@ describe("parse, of misspelled keys", () => {
 describe("valueText", () => {
   it("leaves the user and the password of a URL out", () => {
     expect(valueText("redis://user:p@ss@host:6379/first")).to.equal('"redis://…@host:6379/first"');
+    expect(valueText("redis://:my pass@host")).to.equal('"redis://…@host"');
     expect(valueText("redis://host:6379")).to.equal('"redis://host:6379"');
     expect(valueText("someone@host")).to.equal('"someone@host"');
   });

@@ -64,6 +64,9 @@ double EagerStep::run_batches(StepBatches& step, double count, const std::vector
     const Batch& batch = step.batches[i];
     // A step's last batch alone may lack images for this process.
     if (training_.peers) training_.peers->begin_batch(share.active(step.images.at(i)));
+    // The host waits for the device in copies to it, and in the exchange of statistics.
+    if (training_.peers && (batch.images.is_cpu() || training_.options.sync_batch_norm))
+      training_.peers->wait_for_exchange();
     // [N, 3, H, W]
     const ImageBatch images(as_input(batch.images, network.dtype(), network.device()), batch.sizes);
     const Targets targets = batch.targets.to(network.device());

@@ -1,5 +1,7 @@
 import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
+import type { StudyConfig } from "../../../../lib/config/schemas/study.js";
 import { StudyDirectory } from "../../../../lib/study/study-directory.js";
 import { failureOf, scratchDirectory } from "../small-run.js";
 import { configOf, resultOf } from "./study-results.js";
@@ -16,6 +18,35 @@ describe("a study's directory", () => {
     expect(error.message).to.include("seeds: was [0,1,2], now [7]").and.include("another directory");
     expect(await readFile(scratch("study", "study.json"), "utf8")).to.equal(text);
     expect(await readdir(scratch("study"))).to.deep.equal(["study.json"]);
+  });
+
+  it("takes settings that change no result from the newest plan, and paths from the first", async () => {
+    const directory = new StudyDirectory(scratch("study"));
+    const config = (threads: number, workingDirectory: string): StudyConfig => {
+      const { training, ...rest } = configOf("seeds");
+      return { ...rest, training: { ...training, threads }, workingDirectory };
+    };
+    await directory.record(config(1, "/first"));
+    await directory.record(config(2, "/second"));
+    expect(await directory.readConfig(), "one that only runs it").to.deep.include({ workingDirectory: "/first" })
+      .with.nested.property("training.threads", 1);
+    await directory.record(config(2, "/second"), { updates: true });
+    expect(await directory.readConfig()).to.deep.include({ workingDirectory: "/first" })
+      .with.nested.property("training.threads", 2);
+  });
+
+  it("reads a record that another process is still writing", async () => {
+    await mkdir(scratch("study"));
+    const whole = JSON.stringify(configOf("seeds"));
+    await writeFile(scratch("study", "study.json"), whole.slice(0, 20));
+    const recorded = new StudyDirectory(scratch("study")).record(configOf("seeds"));
+    await delay(100);
+    await writeFile(scratch("study", "study.json"), whole);
+    await recorded;
+    await writeFile(scratch("study", "study.json"), "{");
+    expect(await failureOf(new StudyDirectory(scratch("study")).record(configOf("seeds")))).to.include({
+      code: "RUN_DIRECTORY",
+    });
   });
 
   it("begins no study in a directory of a run, whose files it would replace", async () => {
