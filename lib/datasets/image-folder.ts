@@ -10,7 +10,7 @@ import { ImageDecoder, type Crop } from "./image-decoder.js";
 import { loadSharp } from "../images/load-sharp.js";
 import { mapInOrder } from "../images/map-in-order.js";
 import { isUnread, readImageFile } from "../images/read-image-file.js";
-import { Pacer } from "../detection/pacer.js";
+import { Pacer } from "../api/pacer.js";
 import { ownPlaces } from "./own-images.js";
 import { IMAGENET_NORMALIZATION, StreamedImages, type SharedPass } from "./streamed-images.js";
 

@@ -2,7 +2,7 @@
 import { valueText } from "../config/validation.js";
 import { ReviewKdError } from "../errors.js";
 import { readJsonElements, type Visit } from "./json-elements.js";
-import type { Pacer } from "./pacer.js";
+import type { Pacer } from "../api/pacer.js";
 
 export class CocoSource {
   readonly #path: string | undefined;

@@ -10,7 +10,7 @@ import { AnnotationReader, CategoryReader, DetectionReader, ImageReader, type Kn
 import { CocoSource } from "./coco-source.js";
 import type { CocoDetection, CocoGroundTruth } from "./coco-types.js";
 import { InstanceRows } from "./instance-rows.js";
-import { Pacer } from "./pacer.js";
+import { Pacer } from "../api/pacer.js";
 
 const WHAT = "the evaluation of detections";
 

@@ -2,7 +2,7 @@
 import { open, type FileHandle } from "node:fs/promises";
 import { withHome } from "../config/file-path.js";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
-import type { Pacer } from "./pacer.js";
+import type { Pacer } from "../api/pacer.js";
 
 /** Called with each element of a list and its position. */
 export type Visit = (element: unknown, index: number) => void;

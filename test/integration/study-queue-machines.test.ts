@@ -10,6 +10,14 @@ describeWithRedis("a study in a queue of unequal machines", () => {
   const queue = useStudyQueue();
   const { directory, running, begin, work, queueing, changeJobs } = queue;
 
+  /** Runs the study once more with one worker, to its end. */
+  async function finish(words: readonly string[], ...options: string[]): Promise<void> {
+    const study = begin(words);
+    await study.until(/"study-progress"/);
+    await work("--until-empty", ...options).finished;
+    expect((await study.finished).code).to.equal(0);
+  }
+
   it("ends a worker that does not see the directory, and leaves the cell to those that do", async () => {
     const words = await queueing("unseen", settings(64, { seeds: [0] }));
     const study = begin(words);
@@ -54,10 +62,7 @@ describeWithRedis("a study in a queue of unequal machines", () => {
     expect(last.at(-1)).to.include({ type: "work-end", failed: 3 });
     expect((await study.finished).code).to.equal(1);
     await rename(`${root}-away`, root);
-    const again = begin(words);
-    await again.until(/"study-progress"/);
-    await work("--until-empty").finished;
-    expect((await again.finished).code).to.equal(0);
+    await finish(words);
   });
 
   it("reports a teacher whose directory cannot be read at the start, and ends", async function () {
@@ -82,10 +87,7 @@ describeWithRedis("a study in a queue of unequal machines", () => {
     }
     // The remedy of the message.
     await rm(join(path, "teacher"), { recursive: true });
-    const study = begin(words);
-    await study.until(/"study-progress"/);
-    await work("--until-empty").finished;
-    expect((await study.finished).code).to.equal(0);
+    await finish(words);
   });
 
   it("takes over what a lost machine has locked only by force, and gives up after many tries", async function () {
@@ -111,10 +113,7 @@ describeWithRedis("a study in a queue of unequal machines", () => {
     expect(ofType(tired, "work-failed")[0]?.["message"]).to.include("elsewhere.invalid").and.include("for 90 minutes")
       .and.include("`reviewkd work --force-unlock`");
     expect((await study.finished).code).to.equal(1);
-    const again = begin(words);
-    await again.until(/"study-progress"/);
-    await work("--until-empty", "--force-unlock").finished;
-    expect((await again.finished).code).to.equal(0);
+    await finish(words, "--force-unlock");
     expect(await fail([...words, "--force-unlock"], { exit: 2, code: "INVALID_ARGUMENT" })).to.include(
       "pass it to `reviewkd work`",
     );

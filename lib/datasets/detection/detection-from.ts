@@ -2,7 +2,7 @@ import { bytesOf, isTypedArray } from "../../config/typed-arrays.js";
 import { parse } from "../../config/validation.js";
 import { DetectionInput, type DetectionImageInput,
   type DetectionInputOptions } from "../../config/schemas/detection/data.js";
-import { Pacer } from "../../detection/pacer.js";
+import { Pacer } from "../../api/pacer.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import { AnnotationsBuilder, type Outline } from "./annotations-builder.js";
 import { parseOutline } from "./outlines.js";

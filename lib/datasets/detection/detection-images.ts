@@ -7,7 +7,7 @@ import { addon } from "../../native.js";
 import type { AnyNativeBatch, NativeBatchQueue, NativeDetectionEvaluation } from "../../native-types.js";
 import { CocoSource } from "../../detection/coco-source.js";
 import { FLAG, InstanceRows } from "../../detection/instance-rows.js";
-import { Pacer } from "../../detection/pacer.js";
+import { Pacer } from "../../api/pacer.js";
 import { mapInOrder } from "../../images/map-in-order.js";
 import type { Put } from "../feed.js";
 import { BATCHES_AHEAD, QueuePass } from "../queue-pass.js";

@@ -1,7 +1,7 @@
 // Drawn scenes for trying detectors: shapes of several classes on a textured background, some behind others. An image
 // and its objects are a function of seed, split and index.
 import type { DetectionInputOptions, ScenesSource } from "../../config/schemas/detection/data.js";
-import { Pacer } from "../../detection/pacer.js";
+import { Pacer } from "../../api/pacer.js";
 import type { DetectionAnnotations } from "./annotations.js";
 import type { DecodedImage } from "../../images/decode-image.js";
 import type { ImageReader } from "./detection-images.js";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readJsonElements } from "../../../lib/detection/json-elements.js";
-import { Pacer } from "../../../lib/detection/pacer.js";
+import { Pacer } from "../../../lib/api/pacer.js";
 
 describe("readJsonElements", () => {
   let folder: string;

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { throwIfAborted } from "../api/abort.js";
+import { throwIfAborted } from "./abort.js";
 import { ReviewKdError } from "../errors.js";
 
 /** Work continues for this long before timers and requests have their turn. */
