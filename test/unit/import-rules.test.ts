@@ -63,15 +63,16 @@ describe("import rules of native", () => {
     training: ["base", "ops", "models", "data", "distillation", "tasks"],
     distributed: ["base", "platform", "io", "ops", "models", "data", "distillation", "tasks", "training"],
     checkpoint: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training"],
+    onnx: ["base", "io", "formats", "ops", "models", "data"],
     binding: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
-      "distributed", "checkpoint"],
+      "distributed", "checkpoint", "onnx"],
     cuda: ["ops"],
     // Part of no package: a CUDA runtime for tests on Linux, with the addon by which they talk to it.
     recording: ["ops", "cuda"],
     preload: ["platform"],
     // Nothing includes tests.
     tests: ["base", "platform", "io", "formats", "ops", "models", "data", "distillation", "tasks", "training",
-      "distributed", "checkpoint", "cuda"],
+      "distributed", "checkpoint", "onnx", "cuda"],
   };
 
   const files = filesBelow("native", /\.(h|inl|cpp|cu|cuh)$/).filter((file) => file !== "native/core/pch.h");

@@ -8,6 +8,7 @@
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/objects/weights.h"
+#include "binding/onnx/export_model.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
@@ -71,7 +72,8 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("load", &ModelHandle::load), InstanceMethod("loadDetector", &ModelHandle::load_detector),
       InstanceMethod("classify", &ModelHandle::classify), InstanceMethod("evaluate", &ModelHandle::evaluate),
       InstanceMethod("task", &ModelHandle::task), InstanceMethod("detect", &ModelHandle::detect),
-      InstanceMethod("forwardImages", &ModelHandle::forward_images));
+      InstanceMethod("forwardImages", &ModelHandle::forward_images),
+      InstanceMethod("exportOnnx", &ModelHandle::export_onnx));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -227,6 +229,10 @@ Napi::Value ModelHandle::forward_images(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] { return forward_detector(info, resource()); });
 }
 
+Napi::Value ModelHandle::export_onnx(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return binding::export_onnx(info, resource()); });
+}
+
 Napi::Value ModelHandle::classify(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const TensorTree inputs = TensorTree::Record{{"images", tensor_tree_of(info[0], "images")}};
@@ -303,8 +309,6 @@ Napi::Value create_detector(const Napi::CallbackInfo& info) {
         });
   });
 }
-
-namespace {}  // namespace
 
 Napi::Value list_image_sizes(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {

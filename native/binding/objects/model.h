@@ -31,6 +31,7 @@ class ModelHandle : public Handle<ModelHandle, Network> {
   Napi::Value load_detector(const Napi::CallbackInfo& info);
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value forward_images(const Napi::CallbackInfo& info);
+  Napi::Value export_onnx(const Napi::CallbackInfo& info);
   Napi::Value classify(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 };

@@ -22,9 +22,10 @@ inline const char* type_name(at::ScalarType type) {
   }
 }
 
-/// Losses are computed in float32 or better, whatever type the networks compute in.
+/// Losses are computed in float32 or better, whatever type the networks compute in. Asks for a conversion even where
+/// there is none, so that a trace shows where float32 is needed.
 inline at::Tensor at_least_float32(const at::Tensor& values) {
-  return values.scalar_type() == at::kBFloat16 || values.scalar_type() == at::kHalf ? values.to(at::kFloat) : values;
+  return values.to(values.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
 }
 
 }  // namespace reviewkd

@@ -8,9 +8,11 @@
 #include "core/base/error.h"
 #include "core/models/backbones/registry.h"
 #include "core/models/backbones/residual_blocks.h"
+#include "core/models/detection/padded/padded_detections.h"
 #include "core/models/freezable_batch_norm.h"
 #include "core/models/init.h"
 #include "core/ops/boxes/boxes.h"
+#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::detection {
 namespace {
@@ -189,6 +191,15 @@ Detections DetectorImpl::in_original_image(Detections image, ImageSize resized, 
   return image;
 }
 
+PaddedDetections DetectorImpl::detect_in_place(const at::Tensor& images) {
+  const ImageSize size{images.size(2), images.size(3)};
+  const at::Tensor padded = input_.normalized_and_padded(images);
+  // The batch stands for sizes alone.
+  const ImageBatch batch(padded, std::vector(static_cast<size_t>(images.size(0)), size));
+  const PaddedDetections found = detect_padded(levels_of(forward(padded)), batch);
+  return options_.switches.boolean("clipDetections") ? clipped(found, size) : found;
+}
+
 at::Tensor DetectorImpl::region_logits(const std::vector<at::Tensor>&, const ImageBatch&,
                                        const std::vector<at::Tensor>&) {
   fail(ErrorCode::kInvalidArgument,
@@ -199,6 +210,7 @@ AnchorGrid DetectorImpl::anchors_for(const std::vector<at::Tensor>& levels, cons
   std::vector<ImageSize> maps;
   maps.reserve(levels.size());
   for (const at::Tensor& level : levels) maps.push_back({level.size(2), level.size(3)});
+  const ops::ConstantScope constant;
   return anchor_grid(options_.anchors, batch.padded_size(), maps, batch.pixels.options());
 }
 

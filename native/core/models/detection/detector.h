@@ -102,6 +102,11 @@ class DetectorImpl : public BackboneImpl {
 
   /// Objects of each image, in the resized images; masks as probabilities within the boxes.
   virtual std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) = 0;
+  /// The same for images of one size, in tensors of fixed shapes.
+  virtual PaddedDetections detect_padded(const std::vector<at::Tensor>& levels, const ImageBatch& batch) = 0;
+  /// From images [N, 3, H, W] of values 0 … 1, which are neither resized nor of several sizes, to their objects in
+  /// tensors of fixed shapes, as `detect` and `in_original_image` find them.
+  PaddedDetections detect_in_place(const at::Tensor& images);
   /// With proposals by the numbers of training or of inference.
   virtual HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) = 0;
 

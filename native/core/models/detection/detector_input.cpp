@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::detection {
 namespace {
@@ -54,6 +55,25 @@ at::Tensor DetectorInput::normalized(const ImageBatch& batch) const {
     result[i].narrow(2, size.width, width - size.width).zero_();
   }
   return result.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor DetectorInput::normalized_and_padded(const at::Tensor& images) const {
+  const InputOptions& input = options_;
+  std::array<double, 3> mean = input.mean, std = input.std;
+  if (input.reverse_stats) {
+    std::reverse(mean.begin(), mean.end());
+    std::reverse(std.begin(), std.end());
+  }
+  const auto per_channel = [&](const auto& value) {
+    const ops::ConstantScope constant;
+    return at::tensor({value(0), value(1), value(2)}, at::kDouble).to(images.options()).view({1, 3, 1, 1});
+  };
+  const at::Tensor pixels = input.is_bgr ? images.flip({1}) : images;
+  const at::Tensor normalized = pixels * per_channel([&](size_t i) { return input.scale / std[i]; }) +
+                                per_channel([&](size_t i) { return -mean[i] / std[i]; });
+  const auto missing = [](int64_t size) { return (kPaddingDivisor - size % kPaddingDivisor) % kPaddingDivisor; };
+  const int64_t bottom = missing(images.size(2)), right = missing(images.size(3));
+  return bottom + right == 0 ? normalized : at::constant_pad_nd(normalized, {0, right, 0, bottom});
 }
 
 ImageSize DetectorInput::resized_size(ImageSize image) const {

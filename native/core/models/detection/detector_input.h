@@ -41,6 +41,9 @@ class DetectorInput {
   /// The batch in the network's order of channels, normalized; padding is 0.
   at::Tensor normalized(const ImageBatch& batch) const;
 
+  /// Images [N, 3, H, W] of one size, values 0 … 1, in the network's order of channels, normalized, then padded.
+  at::Tensor normalized_and_padded(const at::Tensor& images) const;
+
   const InputOptions& options() const { return options_; }
 
  private:

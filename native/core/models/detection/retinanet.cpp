@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "core/models/detection/padded/padded_detections.h"
 #include "core/models/detection/two_stage_detector.h"
 
 namespace reviewkd::detection {
@@ -35,6 +36,10 @@ DetectorLosses RetinaNetImpl::losses(const std::vector<at::Tensor>& levels, cons
 
 std::vector<Detections> RetinaNetImpl::detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
   return retinanet_detections(head(levels), anchors_for(levels, batch), sizes_of(batch), options_);
+}
+
+PaddedDetections RetinaNetImpl::detect_padded(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
+  return retinanet_detections_padded(head(levels), anchors_for(levels, batch), batch.size(0), options_);
 }
 
 HeadOutputs RetinaNetImpl::head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch&, bool) {

@@ -16,6 +16,7 @@ class RetinaNetImpl : public DetectorImpl {
                         const std::vector<ImageTargets>& targets, uint64_t seed) override;
   const std::vector<std::string>& loss_names() const override;
   std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
+  PaddedDetections detect_padded(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) override;
   void run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   NamedTensors training_buffers() override;

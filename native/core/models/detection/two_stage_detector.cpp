@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/random.h"
+#include "core/models/detection/padded/padded_detections.h"
 
 namespace reviewkd::detection {
 namespace {
@@ -65,6 +66,19 @@ at::Tensor TwoStageDetectorImpl::region_logits(const std::vector<at::Tensor>& le
 std::vector<Detections> TwoStageDetectorImpl::detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
   const auto proposals = propose(rpn_head_(levels), anchors_for(levels, batch), sizes_of(batch), inference_);
   return roi_heads->detect(roi_features(levels, batch), proposals);
+}
+
+PaddedDetections TwoStageDetectorImpl::detect_padded(const std::vector<at::Tensor>& levels, const ImageBatch& batch) {
+  const ScoredBoxes proposals =
+      propose_padded(rpn_head_(levels), anchors_for(levels, batch), batch.size(0), inference_);
+  const RoiFeatures features = roi_features(levels, batch);
+  const auto predictions = roi_heads->predict_regions(features, regions_of(proposals.boxes)).predictions;
+  PaddedDetections found = roi_detections_padded(predictions, proposals, batch.size(0), roi_heads->options());
+  if (!has_masks()) return found;
+  const at::Tensor masks = roi_heads->mask_probabilities(features, regions_of(found.boxes),
+                                                         found.labels.flatten().clamp_min(0));  // [N · D, S, S]
+  found.masks = masks.view({found.boxes.size(0), found.boxes.size(1), masks.size(1), masks.size(2)});
+  return found;
 }
 
 HeadOutputs TwoStageDetectorImpl::head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch,

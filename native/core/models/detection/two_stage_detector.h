@@ -17,6 +17,7 @@ class TwoStageDetectorImpl : public DetectorImpl {
   std::vector<Detections> detect(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   at::Tensor region_logits(const std::vector<at::Tensor>& levels, const ImageBatch& batch,
                            const std::vector<at::Tensor>& boxes) override;
+  PaddedDetections detect_padded(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
   HeadOutputs head_outputs(const std::vector<at::Tensor>& levels, const ImageBatch& batch, bool training) override;
   void run_heads(const std::vector<at::Tensor>& levels, const ImageBatch& batch) override;
 

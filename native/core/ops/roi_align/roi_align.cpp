@@ -1,6 +1,7 @@
 #include "core/ops/roi_align/roi_align.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/jit/frontend/tracer.h>
 
 #include "core/base/error.h"
 #include "core/ops/backend/dispatch.h"
@@ -8,6 +9,7 @@
 #include "core/ops/roi_align/checks.h"
 #include "core/ops/roi_align/device.h"
 #include "core/ops/roi_align/processor.h"
+#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::ops {
 namespace {
@@ -48,6 +50,24 @@ void require_rois(const std::vector<at::Tensor>& maps, const at::Tensor& rois, c
   if (rois.is_cpu()) require_existing_rois(rois, levels, maps[0].size(0), static_cast<int64_t>(maps.size()));
 }
 
+/// One node of the trace.
+at::Tensor traced_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
+                            const std::vector<double>& scales, const RoiAlignOptions& options) {
+  return traced_operation(
+      "reviewkd::roi_align",
+      [&](torch::jit::Node* node) {
+        torch::jit::tracer::addInputs(node, "maps", maps);
+        torch::jit::tracer::addInputs(node, "rois", rois);
+        torch::jit::tracer::addInputs(node, "levels", levels);
+        torch::jit::tracer::addInputs(node, "scales", at::ArrayRef<double>(scales));
+        torch::jit::tracer::addInputs(node, "height", options.height);
+        torch::jit::tracer::addInputs(node, "width", options.width);
+        torch::jit::tracer::addInputs(node, "sampling_ratio", options.sampling_ratio);
+        torch::jit::tracer::addInputs(node, "aligned", options.aligned);
+      },
+      [&] { return multiscale_roi_align_reference(maps, rois, levels, scales, options).contiguous(options.order); });
+}
+
 }  // namespace
 
 void require_existing_rois(const at::Tensor& rois, const at::Tensor& levels, int64_t images, int64_t maps) {
@@ -78,6 +98,7 @@ at::Tensor roi_align(const at::Tensor& input, const at::Tensor& rois, const RoiA
 at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const at::Tensor& levels,
                                 const std::vector<double>& scales, const RoiAlignOptions& options) {
   require_roi_align(maps, rois, levels, scales, options);
+  if (is_tracing()) return traced_roi_align(maps, rois, levels, scales, options);
   if (auto result = roi_align_on_device(maps, rois, levels, scales, options)) return result->contiguous(options.order);
   if (!takes_reference_path() && maps[0].is_cpu()) return roi_align_on_processor(maps, rois, levels, scales, options);
   return multiscale_roi_align_reference(maps, rois, levels, scales, options).contiguous(options.order);

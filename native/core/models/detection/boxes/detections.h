@@ -32,4 +32,18 @@ struct Detections {
   Detections at(const at::Tensor& rows) const;
 };
 
+/// Boxes of a batch by falling score.
+struct ScoredBoxes {
+  at::Tensor boxes;   // [N, K, 4]
+  at::Tensor scores;  // [N, K]
+};
+
+/// The objects of a batch by falling score.
+struct PaddedDetections {
+  at::Tensor boxes;   // [N, D, 4]
+  at::Tensor scores;  // [N, D]
+  at::Tensor labels;  // [N, D], int64; -1 for rows that are no object
+  at::Tensor masks;   // [N, D, S, S], probabilities within the boxes; undefined without masks
+};
+
 }  // namespace reviewkd::detection

@@ -20,17 +20,12 @@ struct LeveledRegions {
   at::Tensor levels;  // [ΣK]
 };
 
-LeveledRegions leveled(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+LeveledRegions leveled(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                        const std::vector<double>& scales, const LevelOptions& options) {
-  std::vector<at::Tensor> rows;
-  for (size_t image = 0; image < rois.size(); ++image) {
-    const at::Tensor index = at::full({rois[image].size(0), 1}, static_cast<double>(image), rois[image].options());
-    rows.push_back(at::cat({index, rois[image]}, 1));
-  }
   LeveledRegions result;
   // Coordinates need float32, and so do their samples.
   for (const at::Tensor& map : maps) result.maps.push_back(at_least_float32(map));
-  result.rois = at::cat(rows).to(result.maps.front().scalar_type());
+  result.rois = rois.to(result.maps.front().scalar_type());
   const auto min_level = static_cast<int64_t>(-std::log2(scales.front()));
   const auto max_level = static_cast<int64_t>(-std::log2(scales.back()));
   if (max_level - min_level + 1 != static_cast<int64_t>(maps.size())) {
@@ -79,13 +74,29 @@ std::vector<double> map_scales(const std::vector<at::Tensor>& maps, const std::v
   return scales;
 }
 
-at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+at::Tensor regions_of(const std::vector<at::Tensor>& boxes) {
+  std::vector<at::Tensor> rows;
+  for (size_t image = 0; image < boxes.size(); ++image) {
+    const at::Tensor index = at::full({boxes[image].size(0), 1}, static_cast<double>(image), boxes[image].options());
+    rows.push_back(at::cat({index, boxes[image]}, 1));
+  }
+  return at::cat(rows);
+}
+
+at::Tensor regions_of(const at::Tensor& boxes) {
+  const int64_t images = boxes.size(0), regions = boxes.size(1);
+  const at::Tensor numbers =
+      at::arange(images, boxes.options()).view({images, 1, 1}).expand({images, regions, 1});
+  return at::cat({numbers, boxes}, 2).view({images * regions, 5});
+}
+
+at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options) {
   const LeveledRegions regions = leveled(maps, rois, scales, options.levels);
   return ops::multiscale_roi_align(regions.maps, regions.rois, regions.levels, scales, align_options(options));
 }
 
-ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options,
                                 const at::Tensor& weight, const at::Tensor& bias) {
   const LeveledRegions regions = leveled(maps, rois, scales, options.levels);

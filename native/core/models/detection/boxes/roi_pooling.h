@@ -34,12 +34,18 @@ struct RoiPoolingOptions {
 /// Scale of each map, a power of two: the nearest to the map's height / the height of the largest image.
 std::vector<double> map_scales(const std::vector<at::Tensor>& maps, const std::vector<ImageSize>& images);
 
-/// maps: by level [N, C, H, W]; rois: by image [K, 4] -> [ΣK, C, height, width] in the order of the regions.
-at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+/// Boxes [K, 4] of each image as regions [ΣK, 5], the image's number first.
+at::Tensor regions_of(const std::vector<at::Tensor>& boxes);
+
+/// The same of as many boxes for each image, [N, K, 4] -> [N · K, 5].
+at::Tensor regions_of(const at::Tensor& boxes);
+
+/// maps: by level [N, C, H, W]; rois: [K, 5], see `regions_of` -> [K, C, height, width].
+at::Tensor multiscale_roi_align(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options);
 
-/// A linear layer on the flattened results, [ΣK, O], and the maps for the next reader.
-ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const std::vector<at::Tensor>& rois,
+/// A linear layer on the flattened results, [K, O], and the maps for the next reader.
+ops::PooledLinear pooled_linear(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                 const std::vector<double>& scales, const RoiPoolingOptions& options,
                                 const at::Tensor& weight, const at::Tensor& bias);
 

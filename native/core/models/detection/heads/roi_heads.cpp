@@ -142,17 +142,26 @@ RoiHeadsImpl::RoiHeadsImpl(int64_t channels, const RoiOptions& options)
 }
 
 BoxHeadOutput RoiHeadsImpl::predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals) {
-  auto [x, maps] = pooled_linear(features.maps, proposals, map_scales(features.maps, features.images),
+  return predict_regions(features, regions_of(proposals));
+}
+
+BoxHeadOutput RoiHeadsImpl::predict_regions(const RoiFeatures& features, const at::Tensor& regions) {
+  auto [x, maps] = pooled_linear(features.maps, regions, map_scales(features.maps, features.images),
                                  options_.box_pooling, fc6_->weight, fc6_->bias);  // [K, 1024]
   x = fc7_(x.relu_()).relu_();
   return {{at_least_float32(cls_score_(x)), at_least_float32(bbox_pred_(x))}, {std::move(maps), features.images}};
 }
 
-at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const std::vector<at::Tensor>& boxes,
+at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const at::Tensor& regions,
                                      const at::Tensor& labels) {
-  const at::Tensor pooled = multiscale_roi_align(features.maps, boxes, map_scales(features.maps, features.images),
+  const at::Tensor pooled = multiscale_roi_align(features.maps, regions, map_scales(features.maps, features.images),
                                                  options_.mask_pooling);  // [ΣK, C, 14, 14]
   return mask_predictor_(mask_head_(pooled), labels);
+}
+
+at::Tensor RoiHeadsImpl::mask_probabilities(const RoiFeatures& features, const at::Tensor& regions,
+                                            const at::Tensor& labels) {
+  return at_least_float32(mask_logits(features, regions, labels)).sigmoid();
 }
 
 RoiTrainingOutput RoiHeadsImpl::losses(const RoiFeatures& features, const std::vector<at::Tensor>& proposals,
@@ -172,7 +181,7 @@ RoiTrainingOutput RoiHeadsImpl::losses(const RoiFeatures& features, const std::v
   if (!options_.masks) return {std::move(losses), std::move(regions)};
 
   const Foreground foreground = foreground_of(samples);
-  const at::Tensor logits = mask_logits(maps, foreground.boxes, foreground.labels);  // [P, 28, 28]
+  const at::Tensor logits = mask_logits(maps, regions_of(foreground.boxes), foreground.labels);  // [P, 28, 28]
   std::vector<at::Tensor> wanted;
   wanted.reserve(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
@@ -190,7 +199,7 @@ std::vector<Detections> RoiHeadsImpl::detect(const RoiFeatures& features, const 
     RoiFeatures own{{}, features.images};
     for (const at::Tensor& map : features.maps) own.maps.push_back(map.narrow(0, static_cast<int64_t>(i), 1));
     Detections image = detect_one(predict(own, {proposals[i]}).predictions, proposals[i], features.images[i], options_);
-    if (options_.masks) image.masks = at_least_float32(mask_logits(own, {image.boxes}, image.labels)).sigmoid();
+    if (options_.masks) image.masks = mask_probabilities(own, regions_of(std::vector{image.boxes}), image.labels);
     found.push_back(std::move(image));
   }
   return found;
@@ -204,7 +213,7 @@ void RoiHeadsImpl::run_on(const RoiFeatures& features, int64_t regions) {
   predict(features, {boxes});
   if (!options_.masks) return;
   const at::Tensor found = boxes.narrow(0, 0, std::min(regions, options_.detections_per_image));
-  mask_logits(features, {found}, at::zeros({found.size(0)}, at::kLong));
+  mask_logits(features, regions_of(std::vector{found}), at::zeros({found.size(0)}, at::kLong));
 }
 
 void RoiHeadsImpl::initialize(const at::Generator& generator, HeadInitialization initialization) {

@@ -80,12 +80,17 @@ class RoiHeadsImpl : public torch::nn::Module {
 
   /// The box head's outputs for all proposals, one image after the other.
   BoxHeadOutput predict(const RoiFeatures& features, const std::vector<at::Tensor>& proposals);
+  /// The same for regions [K, 5].
+  BoxHeadOutput predict_regions(const RoiFeatures& features, const at::Tensor& regions);
+  /// Masks of the labels' classes within the regions, [K, 28, 28]. regions: [K, 5]; labels: int64 [K].
+  at::Tensor mask_probabilities(const RoiFeatures& features, const at::Tensor& regions, const at::Tensor& labels);
+
+  const RoiOptions& options() const { return options_; }
 
   void initialize(const at::Generator& generator, HeadInitialization initialization);
 
  private:
-  /// Masks of the labels' classes, [ΣK, 28, 28]. labels: int64 [ΣK].
-  at::Tensor mask_logits(const RoiFeatures& features, const std::vector<at::Tensor>& boxes, const at::Tensor& labels);
+  at::Tensor mask_logits(const RoiFeatures& features, const at::Tensor& regions, const at::Tensor& labels);
 
   RoiOptions options_;
   torch::nn::Linear fc6_, fc7_, cls_score_, bbox_pred_;

@@ -1,0 +1,119 @@
+#include "core/onnx/traced_graph.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/grad_mode.h>
+#include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include "core/base/error.h"
+#include "core/ops/backend/dispatch.h"
+
+namespace reviewkd::onnx {
+namespace jit = torch::jit;
+namespace {
+
+constexpr int64_t kFewImages = 2, kMoreImages = kFewImages + 1;
+
+/// The line through the values for two and for three images.
+BatchCount line(int64_t few, int64_t more) {
+  return {.per_image = more - few, .constant = few - kFewImages * (more - few)};
+}
+
+[[noreturn]] void fail_unlike(const std::string& what) {
+  fail(ErrorCode::kInternal, "cannot trace the network: ", what, " depends on the number of images.");
+}
+
+std::vector<int64_t> sizes_of(const jit::Value& value) {
+  const auto type = value.type()->cast<c10::TensorType>();
+  const auto sizes = type ? type->sizes().concrete_sizes() : std::nullopt;
+  if (!sizes) fail(ErrorCode::kInternal, "cannot trace the network: ", value.debugName(), " has no known size.");
+  return *sizes;
+}
+
+/// Compares the recordings of two and of three images, node by node.
+class Comparison {
+ public:
+  explicit Comparison(TracedGraph& result) : result_(result) {}
+
+  void compare(const jit::Graph& few, const jit::Graph& more) {
+    compare(few.inputs(), more.inputs(), "inputs");
+    auto other = more.nodes().begin();
+    for (const jit::Node* node : few.nodes()) {
+      if (other == more.nodes().end() || (*other)->kind() != node->kind() ||
+          (*other)->inputs().size() != node->inputs().size()) {
+        fail_unlike(node->kind().toQualString());
+      }
+      if (node->kind() == c10::prim::Constant) compare_constants(*node, **other);
+      compare(node->outputs(), (*other)->outputs(), node->kind().toQualString());
+      ++other;
+    }
+    if (other != more.nodes().end()) fail_unlike((*other)->kind().toQualString());
+  }
+
+ private:
+  void compare(at::ArrayRef<const jit::Value*> few, at::ArrayRef<const jit::Value*> more, const std::string& what) {
+    if (few.size() != more.size()) fail_unlike(what);
+    for (size_t i = 0; i < few.size(); ++i) {
+      if (!few[i]->type()->isSubtypeOf(*c10::TensorType::get())) continue;
+      const std::vector<int64_t> sizes = sizes_of(*few[i]), others = sizes_of(*more[i]);
+      if (sizes.size() != others.size()) fail_unlike(what);
+      auto& shape = result_.shapes[few[i]];
+      for (size_t dimension = 0; dimension < sizes.size(); ++dimension)
+        shape.push_back(line(sizes[dimension], others[dimension]));
+    }
+  }
+
+  void compare_constants(const jit::Node& few, const jit::Node& more) {
+    const auto a = jit::toIValue(few.output()), b = jit::toIValue(more.output());
+    if (!a || !b || a->tagKind() != b->tagKind()) fail_unlike("a constant");
+    if (a->isInt()) {
+      if (a->toInt() != b->toInt()) result_.counts[few.output()] = line(a->toInt(), b->toInt());
+    } else if (a->isTensor()) {
+      if (a->toTensor().defined() && !a->toTensor().equal(b->toTensor())) fail_unlike("a constant tensor");
+    } else if (a->isDouble() ? a->toDouble() != b->toDouble() : *a != *b) {
+      fail_unlike("a constant");
+    }
+  }
+
+  TracedGraph& result_;
+};
+
+}  // namespace
+
+std::shared_ptr<jit::Graph> trace_batch(const NamedTensors& state, const at::Tensor& images,
+                                        const ImageFunction& function) {
+  const torch::NoGradGuard no_grad;
+  const ops::ReferenceScope reference(true);
+  // Parameters are inputs of the graph, so that values that are read from them are recognised.
+  jit::Stack inputs = {images};
+  for (const auto& [name, tensor] : state) inputs.emplace_back(tensor);
+  const auto run = [&](const jit::Stack& stack) {
+    jit::Stack outputs;
+    for (at::Tensor& output : function(stack.front().toTensor())) outputs.emplace_back(std::move(output));
+    return outputs;
+  };
+  const auto [tracing, outputs] = jit::tracer::trace(
+      std::move(inputs), run, [](const at::Tensor&) { return std::string(); }, /*strict=*/true, /*force_outplace=*/true);
+  return tracing->graph;
+}
+
+TracedGraph trace(const NamedTensors& state, int64_t height, int64_t width, const ImageFunction& function) {
+  const auto recorded = [&](int64_t count) {
+    // No value is special, such as the zeros of which all pixels are equal.
+    at::Tensor images = at::arange(count * 3 * height * width, at::kDouble).mul_(0.7).sin_().mul_(0.5).add_(0.5);
+    images = images.view({count, 3, height, width}).to(state.at(0).second.options());
+    return trace_batch(state, images, function);
+  };
+  TracedGraph result{.graph = recorded(kFewImages), .images = nullptr, .parameters = {}, .parameter_names = {},
+                     .counts = {}, .shapes = {}};
+  Comparison(result).compare(*result.graph, *recorded(kMoreImages));
+  result.images = result.graph->inputs().at(0);
+  for (size_t i = 0; i < state.size(); ++i) {
+    const jit::Value* const value = result.graph->inputs().at(i + 1);
+    result.parameters[value] = state[i].second;
+    result.parameter_names[value] = state[i].first;
+  }
+  return result;
+}
+
+}  // namespace reviewkd::onnx

@@ -1,0 +1,26 @@
+#include "core/ops/tracing/traced_operation.h"
+
+#include <torch/csrc/jit/frontend/tracer.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+namespace reviewkd::ops {
+namespace tracer = torch::jit::tracer;
+
+bool is_tracing() { return tracer::isTracing(); }
+
+at::Tensor traced_operation(const char* name, const std::function<void(torch::jit::Node*)>& describe,
+                            const std::function<at::Tensor()>& compute) {
+  const auto& state = tracer::getTracingState();
+  torch::jit::Node* const node = state->createNode(c10::Symbol::fromQualString(name), /*num_outputs=*/0);
+  describe(node);
+  state->insertNode(node);
+  at::Tensor result;
+  {
+    const ConstantScope untraced;
+    result = compute();
+  }
+  tracer::addOutput(node, result);
+  return result;
+}
+
+}  // namespace reviewkd::ops

@@ -1,0 +1,29 @@
+#pragma once
+// Operations of this package as single nodes of libtorch's traces, which would otherwise record how they compute, or
+// nothing where they read memory themselves.
+
+#include <ATen/core/Tensor.h>
+
+#include <ATen/TracerMode.h>
+
+#include <functional>
+
+namespace torch::jit {
+struct Node;
+}
+
+namespace reviewkd::ops {
+
+/// Whether this thread records a trace.
+bool is_tracing();
+
+/// While alive, results are constants of this thread's trace. Tensors of numbers that are written here must be: a trace
+/// would record that their memory was allocated, and not what was written.
+using ConstantScope = at::tracer::impl::NoTracerDispatchMode;
+
+/// Records one node and runs `compute` without recording. describe: adds the node's inputs by
+/// torch::jit::tracer::addInputs.
+at::Tensor traced_operation(const char* name, const std::function<void(torch::jit::Node*)>& describe,
+                            const std::function<at::Tensor()>& compute);
+
+}  // namespace reviewkd::ops
