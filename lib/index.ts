@@ -2,6 +2,7 @@
 export { createModel, listDetectors, listModels, Model, readWeightsInfo, type ModelOutput,
   type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
+export type { ExportOnnxOptions, OnnxProgress } from "./api/onnx/export-onnx.js";
 export { createDetector, type CreateDetectorOptions } from "./api/detection/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detection/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,

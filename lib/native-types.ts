@@ -8,6 +8,7 @@ import type { ClassScore, EpochSummary, Evaluation } from "./config/schemas/epoc
 import type { StepResult } from "./config/schemas/losses.js";
 import type { Matching, TermKind } from "./config/schemas/method.js";
 import type { FeatureSpec, ModelInfo } from "./config/schemas/model.js";
+import type { OnnxFile } from "./config/schemas/onnx.js";
 import type { TaskInfo } from "./config/schemas/task.js";
 import type { ArchitectureMatch, DetectorKind, FileNames, LoadReport, WeightsChoice,
   WeightsInfo } from "./config/schemas/weights.js";
@@ -144,6 +145,9 @@ export interface NativeModel extends Disposable {
    */
   classify(images: TensorTree, normalization: Normalization): Promise<NativeTensor>;
   task(): TaskInfo;
+  /** Multiply-adds of one image of this size. */
+  cost(height: number, width: number): Promise<number>;
+  traceOnnx(options: { height: number; width: number; dtype: string }): Promise<NativeOnnxGraph>;
   /** Of detectors alone, as all below. */
   loadDetector(path: NativeWeightsPath,
     options: { strict: boolean; key?: string | undefined; part: "all" | "body" }
@@ -154,6 +158,16 @@ export interface NativeModel extends Disposable {
     options: { maskThreshold?: number | undefined; scoreThreshold: number; labels?: readonly number[] | undefined;
       threads?: number | undefined }): Promise<TensorTree>;
   forwardImages(images: TensorTree, options: { mode: string }): Promise<TensorTree>;
+}
+
+/** A network as an ONNX graph, for images of one size and for any number of them. */
+export interface NativeOnnxGraph extends Disposable {
+  /** Of classifiers; images: normalized, `[N, 3, H, W]` each. */
+  quantize(images: readonly NativeTensor[], stop: NativeStopFlag): Promise<void>;
+  evaluate: NativeEvaluate;
+  write(path: string,
+    options: { normalization?: Normalization | undefined; opset: number; version: string }, metadata: Metadata
+  ): Promise<Pick<OnnxFile, "bytes" | "operators" | "inputs" | "outputs">>;
 }
 
 /** Multiply-adds of one image's forward pass; of detectors also of the backbone with the pyramid, otherwise 0. */

@@ -3,6 +3,7 @@ import { addon } from "../native.js";
 import { ModelOptions, type ModelInfo, type ModelOptionsInput } from "../config/schemas/model.js";
 import { type LoadOptionsInput, type LoadReport, ModelSaveOptions, type ModelSaveOptionsInput, WeightsChoice,
   type WeightsInfo } from "../config/schemas/weights.js";
+import type { OnnxFile } from "../config/schemas/onnx.js";
 import { unknownName } from "../config/nearest-name.js";
 import { withHome } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
@@ -16,6 +17,7 @@ import { ABOUT_NETWORKS, Network } from "./network.js";
 import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOptions, type ClassifyOptions,
   type Prediction } from "./classification/classify.js";
 import type { ImageInput, SkippedImage } from "./detection/detect.js";
+import { exportOnnxWith, type ExportOnnxOptions } from "./onnx/export-onnx.js";
 import { completePreprocessing, type KnownPreprocessing,
   type ModelPreprocessing } from "./classification/preprocessing.js";
 import { nativeTensor, Tensor } from "./tensor.js";
@@ -109,6 +111,31 @@ export class Model extends Network {
     this.#classNames = isOwn ? classNames : this.#classNames;
     this.#preprocessing = { ...this.#preprocessing, ...preprocessing };
     return this.#loadReport;
+  }
+
+  /**
+   * Writes the network as an ONNX file, which any runtime reads: `pixel_values` `[N, 3, H, W]`, RGB from 0 to 1, of any
+   * number of images → `logits` and `probabilities`, `[N, classes]`. Batch normalizations are folded into convolutions.
+   *
+   * @param path - a file that ends with .onnx; replaced if it exists.
+   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`, `SHAPE_MISMATCH` for an image size that
+   * the network does not support, `ABORTED`.
+   * @see https://onnx.ai/onnx/repo-docs/IR.html
+   * @example
+   * ```ts
+   * await student.exportOnnx("student.onnx");
+   * await student.exportOnnx("student-int8.onnx", { quantize: "int8", calibration: data.train, test: data.test });
+   * ```
+   */
+  async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<OnnxFile> {
+    return atCall(exportOnnxWith(this.#exported(), path, options));
+  }
+
+  #exported(): Parameters<typeof exportOnnxWith>[0] {
+    const { imageSize, resizeSize, normalization } = this.preprocessing;
+    return { native: this.native, name: this.name, numClasses: this.numClasses, classNames: this.classNames, imageSize,
+      normalization, metadata: { resizeSize: JSON.stringify(resizeSize) },
+      parameterCount: () => this.parameterCount() };
   }
 
   /**

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { AnyBatch } from "../api/dataset.js";
 import type { ClassifiedImage, Prediction } from "../api/classification/classify.js";
 import type { DetectedImage, SkippedImage } from "../api/detection/detect.js";
+import type { OnnxProgress } from "../api/onnx/export-onnx.js";
 import type { ModelPreprocessing } from "../api/classification/preprocessing.js";
 import type { Detections, DetectorOutput } from "../api/detection/detector.js";
 import type { DetectorDistillerOutput, DistillerOutput } from "../api/distiller.js";
@@ -20,6 +21,7 @@ import { StepResult } from "../config/schemas/losses.js";
 import { SystemInfo } from "../config/schemas/system.js";
 import { Matching, Method, TermKind } from "../config/schemas/method.js";
 import { FeatureSpec, ModelInfo } from "../config/schemas/model.js";
+import { OnnxFile } from "../config/schemas/onnx.js";
 import { PairExplanation } from "../config/schemas/pair.js";
 import { FitResult } from "../config/schemas/run-record.js";
 import { StepOptions } from "../config/schemas/training.js";
@@ -76,6 +78,12 @@ const TENSOR = {
   },
 } satisfies ClassRowOf<ApiClasses["Tensor"]>;
 
+const OnnxProgress: z.ZodType<OnnxProgress> = z.strictObject({
+  stage: z.enum(["calibrate", "evaluate-float32", "evaluate-int8"]),
+  done: Count,
+  total: Count,
+});
+
 /** Of every network. */
 const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
@@ -87,6 +95,8 @@ const NETWORK = {
     save: { args: [Path, z.strictObject({ metadata: Metadata.optional() }).optional()], result: Nothing },
     load: { args: [Path, Options], result: LoadReport },
     evaluate: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
+    exportOnnx: { args: [Path, z.looseObject({ calibration: Split.optional(), test: Split.optional() }).optional()],
+      signal: true, callbacks: { onProgress: OnnxProgress }, result: OnnxFile },
   },
 } as const;
 

@@ -14,6 +14,7 @@
 #include "binding/objects/session_results.h"
 #include "binding/objects/system.h"
 #include "binding/objects/tensor.h"
+#include "binding/onnx/onnx_graph.h"
 #include "binding/objects/weights.h"
 #include "binding/support/runtime.h"
 #include "binding/support/stop_flag.h"
@@ -115,6 +116,7 @@ void define_entry_points(Napi::Env env, Napi::Object exports) {
   SessionHandle::define(env);
   ProcessGroupHandle::define(env);
   FileLockHandle::define(env);
+  OnnxGraphHandle::define(env);
   DetectionEvaluationHandle::define(env);
 
   for (const EntryPoint& entry : kEntryPoints) {

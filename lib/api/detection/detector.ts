@@ -4,6 +4,7 @@ import { type DetectionOptions, type DetectorSwitches, type Flavor,
   type Size } from "../../config/schemas/detection/detector.js";
 import { type DetectorLoadReport, DetectorSaveOptions, type DetectorSaveOptionsInput, LoadOptions,
   type LoadOptionsInput } from "../../config/schemas/weights.js";
+import type { OnnxFile } from "../../config/schemas/onnx.js";
 import { withHome } from "../../config/file-path.js";
 import { hasBackgroundClass } from "../../config/detector-defaults.js";
 import { parse } from "../../config/validation.js";
@@ -14,6 +15,7 @@ import { assertLoadable, DETECTOR_METADATA, detectorMetadata, readDetectorFile,
   type DetectorFile } from "./detector-file.js";
 import { detectAllWith, detectWith, type DetectAllOptions, type DetectedImage, type DetectOptions, type ImageInput,
   type SkippedImage } from "./detect.js";
+import { exportOnnxWith, type ExportOnnxOptions } from "../onnx/export-onnx.js";
 import { natives, wrapped } from "../functional/call.js";
 import { CLASS_NAMES_KEY } from "../metadata.js";
 import { CLASS_NAME } from "../native-object.js";
@@ -49,6 +51,11 @@ export interface DetectorOutput {
   readonly logits?: Tensor;
   readonly deltas?: Tensor;
 }
+
+/** The short side of images for a detector that does not resize them, where none is given. */
+const DETECTOR_SIDE = 800;
+/** Of a pyramid's stages: sides are padded to multiples of it. */
+const LARGEST_STRIDE = 32;
 
 const ForwardOptions = z.strictObject({ mode: z.enum(["eval", "train"]).default("eval") });
 
@@ -239,6 +246,36 @@ export class Detector extends Network {
   detectAll(source: string | readonly string[],
     options: DetectAllOptions = {}): AsyncGenerator<DetectedImage | SkippedImage, void> {
     return loopAtCall(detectAllWith(this.native, source, options));
+  }
+
+  /**
+   * Writes the detector with its post-processing as an ONNX file: `pixel_values` `[N, 3, H, W]`, RGB from 0 to 1, of one
+   * size and any number of images → at most D objects for each, by falling score: `boxes` `[N, D, 4]`, x1 y1 x2 y2 in
+   * pixels of the input, `scores` `[N, D]`, `labels` `[N, D]`, and `masks` `[N, D, 28, 28]`, probabilities within the
+   * boxes. Rows that are no object have a score of 0 and the label -1. Images are not resized.
+   *
+   * @throws ReviewKdError as {@link Model.exportOnnx}.
+   * @example
+   * ```ts
+   * await detector.exportOnnx("detector.onnx", { imageSize: [480, 640] });
+   * ```
+   */
+  async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<OnnxFile> {
+    const { name, numClasses, native, classNames, labelNames, categoryIds } = this;
+    return atCall(exportOnnxWith({ native, name, numClasses, classNames, imageSize: this.#publishedSize(),
+      normalization: null, parameterCount: () => this.parameterCount(), metadata: {
+        ...detectorMetadata(this),
+        ...(labelNames.length === 0 ? {} : { labelNames: JSON.stringify(labelNames) }),
+        ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
+      } }, path, options));
+  }
+
+  /** A photograph of four by three, resized as images are; as a multiple of the strides, which padding would add. */
+  #publishedSize(): readonly [height: number, width: number] {
+    const { minSize } = this.detection;
+    const short = minSize ?? DETECTOR_SIDE;
+    const rounded = (side: number): number => Math.max(1, Math.round(side / LARGEST_STRIDE)) * LARGEST_STRIDE;
+    return [rounded(short), rounded((short * 4) / 3)];
   }
 
   /**

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Count, Measurement, NonNegativeNumber, PositiveCount } from "./common.js";
 import { Losses } from "./losses.js";
-import { DETECTION_METRICS, taskObject } from "./task-object.js";
+import { DETECTION_METRICS, taskObject } from "../task-object.js";
 
 /** Images of one class, and the number of them that were classified correctly. */
 export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"],

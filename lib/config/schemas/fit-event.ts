@@ -4,7 +4,7 @@ import { LoadProgress } from "./data.js";
 import { BestEpoch, EpochProgress, EpochSummary, Evaluation } from "./epoch.js";
 import { Matching, TermKind } from "./method.js";
 import { TaskInfo } from "./task.js";
-import { taskObject } from "./task-object.js";
+import { taskObject } from "../task-object.js";
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.strictObject({ type: z.literal(type), ...shape });

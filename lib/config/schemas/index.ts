@@ -8,6 +8,7 @@ export * from "./fit-event.js";
 export * from "./losses.js";
 export * from "./method.js";
 export * from "./model.js";
+export * from "./onnx.js";
 export * from "./pair.js";
 export * from "./preset.js";
 export * from "./run-config.js";

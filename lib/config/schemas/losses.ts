@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Count, NonNegativeNumber } from "./common.js";
 import { TermKind } from "./method.js";
-import { DETECTION_LOSSES, taskObject } from "./task-object.js";
+import { DETECTION_LOSSES, taskObject } from "../task-object.js";
 
 /** The loss of one method. */
 export const TermLosses = z.strictObject({

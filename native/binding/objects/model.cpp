@@ -8,7 +8,7 @@
 #include "binding/objects/session_results.h"
 #include "binding/objects/tensor.h"
 #include "binding/objects/weights.h"
-#include "binding/onnx/export_model.h"
+#include "binding/onnx/onnx_graph.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"
@@ -19,6 +19,7 @@
 #include "core/models/init.h"
 #include "core/ops/backend/device.h"
 #include "core/tasks/registry.h"
+#include "core/training/profile_pair.h"
 
 namespace reviewkd::binding {
 namespace {
@@ -73,7 +74,7 @@ void ModelHandle::define(Napi::Env env) {
       InstanceMethod("classify", &ModelHandle::classify), InstanceMethod("evaluate", &ModelHandle::evaluate),
       InstanceMethod("task", &ModelHandle::task), InstanceMethod("detect", &ModelHandle::detect),
       InstanceMethod("forwardImages", &ModelHandle::forward_images),
-      InstanceMethod("exportOnnx", &ModelHandle::export_onnx));
+      InstanceMethod("traceOnnx", &ModelHandle::trace_onnx), InstanceMethod("cost", &ModelHandle::cost));
 }
 
 Napi::Object ModelHandle::from(Napi::Env env, std::shared_ptr<Network> network) {
@@ -229,8 +230,21 @@ Napi::Value ModelHandle::forward_images(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] { return forward_detector(info, resource()); });
 }
 
-Napi::Value ModelHandle::export_onnx(const Napi::CallbackInfo& info) {
-  return translate_exceptions(info.Env(), [&] { return binding::export_onnx(info, resource()); });
+Napi::Value ModelHandle::trace_onnx(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] { return binding::trace_onnx(info, resource()); });
+}
+
+Napi::Value ModelHandle::cost(const Napi::CallbackInfo& info) {
+  return translate_exceptions(info.Env(), [&] {
+    return run_async(
+        info.Env(), Runtime::of(info.Env()).background(),
+        [network = resource(), size = ImageSize{integer_of(info[0], "height"), integer_of(info[1], "width")}] {
+          return count_arithmetic(*network, size);
+        },
+        [](Napi::Env env, const NetworkCost& cost) -> Napi::Value {
+          return Napi::Number::New(env, static_cast<double>(cost.multiply_adds));
+        });
+  });
 }
 
 Napi::Value ModelHandle::classify(const Napi::CallbackInfo& info) {

@@ -31,7 +31,8 @@ class ModelHandle : public Handle<ModelHandle, Network> {
   Napi::Value load_detector(const Napi::CallbackInfo& info);
   Napi::Value detect(const Napi::CallbackInfo& info);
   Napi::Value forward_images(const Napi::CallbackInfo& info);
-  Napi::Value export_onnx(const Napi::CallbackInfo& info);
+  Napi::Value trace_onnx(const Napi::CallbackInfo& info);
+  Napi::Value cost(const Napi::CallbackInfo& info);
   Napi::Value classify(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
 };

@@ -72,7 +72,7 @@ BackboneOutput infer(BackboneImpl& network, const ImageBatch& batch) {
       const BackboneOutput part = network.forward(images.narrow(0, first, std::min(step, end - first)));
       {
         const std::lock_guard lock(mutex);
-        if (output.features.empty()) output = room_for(part, count);
+        if (!output.logits.defined()) output = room_for(part, count);
       }
       copy_into(output, part, first);
     }

@@ -2,11 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "core/io/atomic_file.h"
 #include "core/models/detection/detector.h"
 #include "core/onnx/lowering.h"
 #include "core/onnx/traced_graph.h"
-#include "core/ops/tracing/traced_operation.h"
 #include "formats/onnx/onnx_writer.h"
 
 namespace reviewkd::onnx {
@@ -21,21 +22,9 @@ struct NamedFunction {
   Names outputs;
 };
 
-/// x · scale + shift by channel: folded into the first convolution it would be wrong at borders, which are padded with
-/// zeros after it.
-at::Tensor normalized(const at::Tensor& images, const Normalization& normalization) {
-  const auto by_channel = [&](const auto& value) {
-    const ops::ConstantScope constant;
-    return at::tensor({value(0), value(1), value(2)}, at::kDouble).to(images.options()).view({1, 3, 1, 1});
-  };
-  const auto& [mean, std] = normalization;
-  return images * by_channel([&](size_t i) { return 1 / std[i]; }) + by_channel([&](size_t i) { return -mean[i] / std[i]; });
-}
-
-NamedFunction classifier(BackboneImpl& network, const ExportOptions& options) {
+NamedFunction classifier(BackboneImpl& network) {
   return {[&](const at::Tensor& images) -> std::vector<at::Tensor> {
-            const at::Tensor input = options.normalization ? normalized(images, *options.normalization) : images;
-            const at::Tensor logits = network.forward(input).logits.to(at::kFloat);  // [N, classes]
+            const at::Tensor logits = network.forward(images).logits.to(at::kFloat);  // [N, classes]
             return {logits, logits.softmax(1)};
           },
           {"logits", "probabilities"}};
@@ -64,12 +53,12 @@ std::vector<Dimension> dimensions_of(const std::vector<BatchCount>& shape) {
 
 }  // namespace
 
-Model onnx_model(Network& network, const ExportOptions& options) {
+Graph trace_graph(Network& network, const TraceOptions& options) {
   const NetworkLock lock(network);
   network.module->eval();
   network.module->feature_specs(options.image);  // throws for an image that is too small
-  const NamedFunction wanted = network.module->is_classifier() ? classifier(*network.module, options)
-                                                               : detector(detector_of(*network.module));
+  const NamedFunction wanted =
+      network.module->is_classifier() ? classifier(*network.module) : detector(detector_of(*network.module));
   const TracedGraph traced =
       trace(state_dict(*network.module), options.image.height, options.image.width, wanted.function);
   Lowering lowering(traced, kInput, options.type);
@@ -77,19 +66,28 @@ Model onnx_model(Network& network, const ExportOptions& options) {
 
   Names values;
   for (const OnnxTensor& output : outputs) values.push_back(output.name);
-  Model model{.graph = std::move(lowering.builder()).finish(values, wanted.outputs),
-              .opset = options.opset,
-              .producer = "reviewkd",
-              .producer_version = options.producer_version,
-              .description = "",
-              .metadata = options.metadata};
-  model.graph.name = network.name;
-  model.graph.inputs.push_back({kInput, ElementType::kFloat32, dimensions_of(traced.shapes.at(traced.images))});
+  Graph graph = std::move(lowering.builder()).finish(values, wanted.outputs);
+  graph.name = network.name;
+  graph.inputs.push_back({kInput, ElementType::kFloat32, dimensions_of(traced.shapes.at(traced.images))});
   for (size_t i = 0; i < outputs.size(); ++i) {
-    model.graph.outputs.push_back(
-        {wanted.outputs.at(i), element_type_of(outputs[i].type), dimensions_of(outputs[i].shape)});
+    graph.outputs.push_back({wanted.outputs.at(i), element_type_of(outputs[i].type), dimensions_of(outputs[i].shape)});
   }
-  return model;
+  return graph;
+}
+
+void add_normalization(Graph& graph, const Normalization& normalization) {
+  const std::string input = graph.inputs.at(0).name, scaled = "normalization.scaled", result = "normalization.result";
+  for (Node& node : graph.nodes) std::ranges::replace(node.inputs, input, result);
+  const auto& [mean, std] = normalization;
+  const auto by_channel = [&](const std::string& name, const auto& value) {
+    const at::Tensor values = at::tensor({value(0), value(1), value(2)}, at::kDouble).to(at::kFloat).view({1, 3, 1, 1});
+    graph.initializers.push_back(initializer_of(name, values));
+    return name;
+  };
+  const std::string scale = by_channel("normalization.scale", [&](size_t i) { return 1 / std[i]; });
+  const std::string shift = by_channel("normalization.shift", [&](size_t i) { return -mean[i] / std[i]; });
+  graph.nodes.insert(graph.nodes.begin(), {{"normalization.scale", "Mul", {input, scale}, {scaled}, {}},
+                                           {"normalization.shift", "Add", {scaled, shift}, {result}, {}}});
 }
 
 uint64_t write_onnx(const Model& model, const std::string& path) {

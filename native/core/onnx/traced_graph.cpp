@@ -78,23 +78,44 @@ class Comparison {
   TracedGraph& result_;
 };
 
+/// Has this thread's operations recorded while alive. Unlike jit::tracer::trace, which ends with passes that know only
+/// libtorch's own operations.
+class Recording {
+ public:
+  Recording() : state_(std::make_shared<jit::tracer::TracingState>()) {
+    state_->warn = false;
+    state_->force_outplace = true;
+    state_->enterFrame();
+    jit::tracer::setTracingState(state_);
+  }
+  ~Recording() { jit::tracer::setTracingState(nullptr); }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  void add_input(const at::Tensor& tensor) {
+    jit::Value* const value = state_->graph->addInput();
+    value->inferTypeFrom(tensor);
+    state_->setValue(tensor, value);
+  }
+  void add_output(const at::Tensor& tensor) { state_->graph->registerOutput(state_->getOutput(tensor, 0)); }
+  std::shared_ptr<jit::Graph> graph() const { return state_->graph; }
+
+ private:
+  std::shared_ptr<jit::tracer::TracingState> state_;
+};
+
 }  // namespace
 
 std::shared_ptr<jit::Graph> trace_batch(const NamedTensors& state, const at::Tensor& images,
                                         const ImageFunction& function) {
   const torch::NoGradGuard no_grad;
   const ops::ReferenceScope reference(true);
+  Recording recording;
+  recording.add_input(images);
   // Parameters are inputs of the graph, so that values that are read from them are recognised.
-  jit::Stack inputs = {images};
-  for (const auto& [name, tensor] : state) inputs.emplace_back(tensor);
-  const auto run = [&](const jit::Stack& stack) {
-    jit::Stack outputs;
-    for (at::Tensor& output : function(stack.front().toTensor())) outputs.emplace_back(std::move(output));
-    return outputs;
-  };
-  const auto [tracing, outputs] = jit::tracer::trace(
-      std::move(inputs), run, [](const at::Tensor&) { return std::string(); }, /*strict=*/true, /*force_outplace=*/true);
-  return tracing->graph;
+  for (const auto& [name, tensor] : state) recording.add_input(tensor);
+  for (const at::Tensor& output : function(images)) recording.add_output(output);
+  return recording.graph();
 }
 
 TracedGraph trace(const NamedTensors& state, int64_t height, int64_t width, const ImageFunction& function) {

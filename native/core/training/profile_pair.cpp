@@ -218,6 +218,16 @@ void measure_detectors(const std::shared_ptr<Distiller>& distiller, ImageSize si
 
 }  // namespace
 
+NetworkCost count_arithmetic(Network& network, ImageSize size) {
+  const ops::ReferenceScope path(true);
+  const NetworkLock lock(network);
+  const torch::NoGradGuard no_grad;
+  ImageBatch image = one_image(network, size);
+  image.pixels = image.pixels.to(network.device());
+  BackboneOutput output;
+  return run_and_count(*network.module, image, output);
+}
+
 PairCost profile_pair(const std::shared_ptr<Distiller>& distiller, ImageSize image, int64_t batch_size,
                       const std::atomic<bool>& stop) {
   const BackboneImpl& student = *distiller->student().module;

@@ -19,6 +19,9 @@ struct NetworkCost {
   int64_t pyramid_parameters = 0;
 };
 
+/// Of one image of this size, which is not resized. Throws SHAPE_MISMATCH for a size that the network does not support.
+NetworkCost count_arithmetic(Network& network, ImageSize size);
+
 struct PairCost {
   /// Of the networks' input: of a detector with padding.
   ImageSize input_size{};

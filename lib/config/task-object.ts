@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Measurement } from "./common.js";
+import { Measurement } from "./schemas/common.js";
 
 /** COCO's twelve numbers of boxes, and of masks: the metrics of detectors. */
 export const DETECTION_METRICS = ["ap", "ap50", "ap75", "apSmall", "apMedium", "apLarge", "ar1", "ar10", "ar100",
