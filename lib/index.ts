@@ -3,6 +3,8 @@ export { createModel, listDetectors, listModels, Model, readWeightsInfo, type Mo
   type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
 export type { ExportOnnxOptions, OnnxProgress } from "./api/onnx/export-onnx.js";
+export type { OnnxFile } from "./config/schemas/onnx.js";
+export type { ExportTransformersOptions } from "./api/onnx/export-transformers.js";
 export { createDetector, type CreateDetectorOptions } from "./api/detection/create-detector.js";
 export { Detector, type Detections, type DetectorOutput } from "./api/detection/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
@@ -17,6 +19,7 @@ export { drawDetections, type DrawOptions } from "./detection/draw.js";
 export { convertWeights, inspectWeights, readStateDict, writeStateDict } from "./weights/weights.js";
 export { loadNotices } from "./weights/load-notices.js";
 export { exportStudent } from "./runs/export-student.js";
+export { loadStudent, readRunData } from "./runs/load-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
   type DistillerParts, type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";

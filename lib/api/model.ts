@@ -18,6 +18,7 @@ import { classifyAllWith, classifyWith, type ClassifiedImage, type ClassifyAllOp
   type Prediction } from "./classification/classify.js";
 import type { ImageInput, SkippedImage } from "./detection/detect.js";
 import { exportOnnxWith, type ExportOnnxOptions } from "./onnx/export-onnx.js";
+import { exportTransformersWith, type ExportTransformersOptions } from "./onnx/export-transformers.js";
 import { completePreprocessing, type KnownPreprocessing,
   type ModelPreprocessing } from "./classification/preprocessing.js";
 import { nativeTensor, Tensor } from "./tensor.js";
@@ -129,6 +130,21 @@ export class Model extends Network {
    */
   async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<OnnxFile> {
     return atCall(exportOnnxWith(this.#exported(), path, options));
+  }
+
+  /**
+   * Writes a directory that transformers.js loads: `onnx/model.onnx`, `config.json` with the class names, and
+   * `preprocessor_config.json` with the resizing and cropping of the training's test images.
+   *
+   * @throws ReviewKdError as {@link Model.exportOnnx}.
+   * @see https://huggingface.co/docs/transformers.js
+   * @example
+   * ```ts
+   * await student.exportTransformers("web/student");
+   * ```
+   */
+  async exportTransformers(directory: string, options: ExportTransformersOptions = {}): Promise<OnnxFile> {
+    return atCall(exportTransformersWith(this, directory, options));
   }
 
   #exported(): Parameters<typeof exportOnnxWith>[0] {

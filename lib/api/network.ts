@@ -110,6 +110,16 @@ export abstract class Network extends NativeObject<NativeModel> {
     return this.native.featureSpecs(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
   }
 
+  /**
+   * The multiply-adds of convolutions and linear layers in the forward pass of one image of this size in pixels; of a
+   * detector, which does not resize it here, with as many proposals and masks as there are at most.
+   *
+   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
+   */
+  async multiplyAdds(height: number, width: number): Promise<number> {
+    return this.native.cost(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
+  }
+
   /** A copy of all parameters and buffers under their published names; a detector has those of detectron2, too. */
   async stateDict(options: StateDictOptionsInput = {}): Promise<StateDict> {
     return toStateDict(await this.native.stateDict(parse(StateDictOptions, options, "state dict options").names));

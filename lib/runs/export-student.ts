@@ -35,14 +35,22 @@ async function exportBest(runDirectory: string, path: string | undefined,
   parse(z.string().min(1), runDirectory, "run directory");
   const { checkpoint, ...rest } = parse(ExportOptions, options, "export options");
   const directory = withHome(runDirectory, "run directory");
-  const from = runFile(directory, checkpoint);
-  if (!(await exists(from))) {
-    throw new ReviewKdError("FILE_NOT_FOUND",
-      `no checkpoint "${checkpoint}" at ${from}: expected the directory of a run. Pass the one that \`reviewkd train\` or \`distill\` printed; weights alone are converted by \`reviewkd convert\`.`);
-  }
+  const from = await findCheckpoint(directory, checkpoint);
   const to = path === undefined ? join(directory, `student-${checkpoint}.safetensors`) : withHome(path);
   await convertWeights(from, to, { ...rest, metadata: await metadataOf(directory, from) });
   return to;
+}
+
+/**
+ * The file of a run's checkpoint.
+ *
+ * @throws ReviewKdError `FILE_NOT_FOUND`
+ */
+export async function findCheckpoint(directory: string, checkpoint: "last" | "best"): Promise<string> {
+  const path = runFile(directory, checkpoint);
+  if (await exists(path)) return path;
+  throw new ReviewKdError("FILE_NOT_FOUND",
+    `no checkpoint "${checkpoint}" at ${path}: expected the directory of a run. Pass the one that \`reviewkd train\` or \`distill\` printed; weights alone are converted by \`reviewkd convert\`.`);
 }
 
 /** Metadata of the trained network that is also that of any checkpoint. */

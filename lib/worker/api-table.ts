@@ -84,19 +84,26 @@ const OnnxProgress: z.ZodType<OnnxProgress> = z.strictObject({
   total: Count,
 });
 
+const EXPORT = {
+  args: [Path, z.looseObject({ calibration: Split.optional(), test: Split.optional() }).optional()],
+  signal: true,
+  callbacks: { onProgress: OnnxProgress },
+  result: OnnxFile,
+} as const;
+
 /** Of every network. */
 const NETWORK = {
   properties: { name: z.string(), numClasses: PositiveCount, dtype: ModelDType, device: z.enum(["cpu", "cuda"]),
     parameterCount: z.tuple([Count, Count]), task: TaskInfo, untrained: z.boolean() },
   methods: {
     featureSpecs: { args: [z.unknown(), z.unknown()], result: z.array(FeatureSpec) },
+    multiplyAdds: { args: [z.unknown(), z.unknown()], result: Count },
     stateDict: { args: [Options], result: StateDict },
     loadStateDict: { args: [StateDict, Options], result: LoadReport },
     save: { args: [Path, z.strictObject({ metadata: Metadata.optional() }).optional()], result: Nothing },
     load: { args: [Path, Options], result: LoadReport },
     evaluate: { args: [Split, Options], signal: true, callbacks: { onProgress: Count }, result: Evaluation },
-    exportOnnx: { args: [Path, z.looseObject({ calibration: Split.optional(), test: Split.optional() }).optional()],
-      signal: true, callbacks: { onProgress: OnnxProgress }, result: OnnxFile },
+    exportOnnx: EXPORT,
   },
 } as const;
 
@@ -119,6 +126,7 @@ const MODEL = {
   methods: {
     ...NETWORK.methods,
     save: { args: [Path, Options], result: Nothing },
+    exportTransformers: EXPORT,
     forward: { args: [Tensor, Options], result: ModelOutput },
     classify: { args: [z.union([ImageInput, z.array(ImageInput)]), Options], signal: true,
       callbacks: { onProgress: Count }, result: z.union([Predictions, z.array(Predictions)]) },
@@ -272,6 +280,7 @@ const FUNCTIONS = {
   explainPair: { args: [Options], signal: true, result: PairExplanation },
   inspectWeights: { args: [Path, Options], result: WeightsInspection },
   exportStudent: { args: [Path, Path.optional(), Options], result: Path },
+  loadStudent: { args: [Path, Options], result: Network },
   listModels: { args: [], result: z.array(ModelInfo) },
   systemInfo: { args: [], result: SystemInfo },
   evaluateDetections: { args: [Options], signal: true, result: z.union([CocoEvaluation, VocEvaluation]) },

@@ -16,6 +16,7 @@ import { systemInfo } from "../api/system.js";
 import { Tensor } from "../api/tensor.js";
 import { inspectWeights } from "../weights/weights.js";
 import { exportStudent } from "../runs/export-student.js";
+import { loadStudent } from "../runs/load-student.js";
 import type { Implementation } from "./server.js";
 
 export type Masks = typeof masks;
@@ -30,7 +31,7 @@ export const API = {
   classes: { Tensor, Model, Detector, Distiller, Session, Dataset, DatasetSplit },
   constructors: { Tensor: (...args: Parameters<typeof Tensor.from>) => Tensor.from(...args) },
   functions: { createModel, createDetector, createDistiller, createSession, loadDataset, fit, runExperiment,
-    explainPair, inspectWeights, exportStudent, listModels, systemInfo, evaluateDetections, ...MASKS },
+    explainPair, inspectWeights, exportStudent, loadStudent, listModels, systemInfo, evaluateDetections, ...MASKS },
 } satisfies Implementation;
 
 export type ApiFunctions = (typeof API)["functions"];

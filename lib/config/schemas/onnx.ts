@@ -60,8 +60,3 @@ export const OnnxFile = z.strictObject({
   }).nullable(),
 });
 export type OnnxFile = z.infer<typeof OnnxFile>;
-
-/** Options of exporting a classifier for transformers.js. */
-export const TransformersOptions = OnnxOptions.omit({ metadata: true, normalization: true });
-export type TransformersOptions = z.infer<typeof TransformersOptions>;
-

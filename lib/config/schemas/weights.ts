@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ClassNames, Count, Metadata, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
+import { ClassNames, Count, Device, Metadata, NonNegativeNumber, PositiveCount, Shape } from "./common.js";
 import { Preprocessing, RecordedPreprocessing } from "./data.js";
 import { DetectorSwitches, Flavor, StateNames } from "./detection/detector.js";
 
@@ -193,10 +193,17 @@ export const ConvertOptions = WeightsChoice.extend({
 });
 export type ConvertOptionsInput = z.input<typeof ConvertOptions>;
 
-/** Options for exporting the network of a run directory. */
-export const ExportOptions = z.strictObject({
+/** Options for creating the network of a run directory. */
+export const LoadStudentOptions = z.strictObject({
   /** The network after the last epoch, or after the one with the best test accuracy. */
   checkpoint: z.enum(["last", "best"]).default("last"),
+  device: Device.optional(),
+});
+export type LoadStudentOptionsInput = z.input<typeof LoadStudentOptions>;
+
+/** Options for exporting the network of a run directory. */
+export const ExportOptions = z.strictObject({
+  checkpoint: LoadStudentOptions.shape.checkpoint,
   overwrite: ConvertOptions.shape.overwrite,
   dtype: ConvertOptions.shape.dtype,
 });

@@ -1,0 +1,100 @@
+// A classifier as a directory for transformers.js, https://huggingface.co/docs/transformers.js.
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { withHome } from "../../config/file-path.js";
+import type { Normalization, Preprocessing } from "../../config/schemas/data.js";
+import type { OnnxFile, OnnxOptions } from "../../config/schemas/onnx.js";
+import { ReviewKdError } from "../../errors.js";
+import type { ExportOnnxOptions } from "./export-onnx.js";
+
+/** Options of {@link Model.exportTransformers}: those of {@link Model.exportOnnx} but for what such a directory fixes. */
+export interface ExportTransformersOptions extends Omit<ExportOnnxOptions, "normalization" | "metadata"> {}
+
+/** A classifier as far as the directory describes it. */
+interface Classifier {
+  readonly name: string;
+  readonly numClasses: number;
+  readonly classNames: readonly string[] | null;
+  readonly preprocessing: Preprocessing;
+  exportOnnx(path: string, options: ExportOnnxOptions): Promise<OnnxFile>;
+}
+
+/** How transformers.js calls the precision of a file, and the end of the file's name. */
+const PRECISIONS: Readonly<Record<OnnxFile["dtype"], readonly [dtype: string, suffix: string]>> = {
+  float32: ["fp32", ""],
+  float16: ["fp16", "_fp16"],
+  int8: ["q8", "_quantized"],
+};
+
+/** Of Pillow, by which such configurations name the resampling: bilinear. */
+const BILINEAR = 2;
+
+/** Writes `onnx/model.onnx`, `preprocessor_config.json` and `config.json`. */
+export async function exportTransformersWith(model: Classifier, directory: string,
+  options: ExportTransformersOptions): Promise<OnnxFile> {
+  const to = withHome(directory, "directory");
+  if ("normalization" in options || "metadata" in options) {
+    throw new ReviewKdError("INVALID_ARGUMENT",
+      "invalid options of exportTransformers: expected neither normalization nor metadata, which the directory's own files have. Leave them out, or use exportOnnx.");
+  }
+  const { dtype = "float32", quantize } = options as Partial<OnnxOptions>;
+  const [name, suffix] = PRECISIONS[quantize ?? dtype] ?? PRECISIONS.float32;
+  await withAccessErrors(to, () => mkdir(join(to, "onnx"), { recursive: true }));
+  const file = await model.exportOnnx(join(to, "onnx", `model${suffix}.onnx`), options);
+  const { preprocessing } = model;
+  await write(to, "preprocessor_config.json", processorConfig(preprocessing, file.imageSize));
+  await write(to, "config.json", networkConfig(model, options.classNames ?? model.classNames, name));
+  return file;
+}
+
+/** Resizing and cropping as those of the test images of the training; the network itself normalizes. */
+function processorConfig({ imageSize, resizeSize, normalization }: Preprocessing,
+  [height, width]: readonly [number, number]): object {
+  const resized = Math.round((resizeSize * Math.min(height, width)) / Math.min(...imageSize));
+  const { mean, std }: Normalization = normalization;
+  return {
+    image_processor_type: "ViTImageProcessor",
+    do_convert_rgb: true,
+    do_resize: true,
+    size: { shortest_edge: resized },
+    resample: BILINEAR,
+    do_center_crop: true,
+    crop_size: { height, width },
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: false,
+    image_mean: mean,
+    image_std: std,
+  };
+}
+
+function networkConfig({ name, numClasses }: Classifier, classNames: readonly string[] | null, dtype: string): object {
+  const names = classNames ?? Array.from({ length: numClasses }, (_, index) => String(index));
+  return {
+    // Of the types that transformers.js knows for classifiers; all of them run the file and read its logits.
+    model_type: "resnet",
+    architectures: ["ResNetForImageClassification"],
+    _name_or_path: name,
+    num_labels: numClasses,
+    id2label: Object.fromEntries(names.map((label, index) => [index, label])),
+    label2id: Object.fromEntries(names.map((label, index) => [label, index])),
+    "transformers.js_config": { dtype },
+  };
+}
+
+async function write(directory: string, name: string, content: object): Promise<void> {
+  const path = join(directory, name);
+  await withAccessErrors(path, async () => {
+    await writeFile(`${path}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
+    await rename(`${path}.tmp`, path);
+  });
+}
+
+async function withAccessErrors<T>(path: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw new ReviewKdError("FILE_ACCESS",
+      `cannot write ${path}: ${(error as Error).message}. Pass a directory that can be written.`, { cause: error });
+  }
+}
