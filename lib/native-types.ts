@@ -165,9 +165,8 @@ export interface NativeOnnxGraph extends Disposable {
   /** Of classifiers; images: normalized, `[N, 3, H, W]` each. */
   quantize(images: readonly NativeTensor[], stop: NativeStopFlag): Promise<void>;
   evaluate: NativeEvaluate;
-  write(path: string,
-    options: { normalization?: Normalization | undefined; opset: number; version: string }, metadata: Metadata
-  ): Promise<Pick<OnnxFile, "bytes" | "operators" | "inputs" | "outputs">>;
+  write(path: string, options: { normalization?: Normalization | undefined; opset: number; version: string },
+    metadata: Metadata): Promise<Pick<OnnxFile, "bytes" | "operators" | "inputs" | "outputs">>;
 }
 
 /** Multiply-adds of one image's forward pass; of detectors also of the backbone with the pyramid, otherwise 0. */

@@ -116,11 +116,12 @@ export class Model extends Network {
 
   /**
    * Writes the network as an ONNX file, which any runtime reads: `pixel_values` `[N, 3, H, W]`, RGB from 0 to 1, of any
-   * number of images → `logits` and `probabilities`, `[N, classes]`. Batch normalizations are folded into convolutions.
+   * number of images → `logits` and `probabilities`, `[N, classes]`. Normalizations of batches are folded into
+   * convolutions.
    *
    * @param path - a file that ends with .onnx; replaced if it exists.
-   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`, `SHAPE_MISMATCH` for an image size that
-   * the network does not support, `ABORTED`.
+   * @throws ReviewKdError `FILE_UNSUPPORTED`, `FILE_ACCESS`, `INVALID_ARGUMENT`, `SHAPE_MISMATCH` for an image size
+   * that the network does not support, `ABORTED`.
    * @see https://onnx.ai/onnx/repo-docs/IR.html
    * @example
    * ```ts

@@ -66,14 +66,15 @@ async function openNetwork(source: string, { best }: OnnxFlags): Promise<Model |
   return createModel(name, { weights: source, ...omitUndefined({ numClasses: fit?.numClasses }) });
 }
 
-async function exportOptions({ imageSize, opset, normalization, quantize, calibrationImages, dtype,
-  classNames }: OnnxFlags): Promise<ExportOnnxOptions> {
+async function exportOptions(
+  { imageSize, opset, normalization, quantize, calibrationImages, dtype, classNames }: OnnxFlags,
+): Promise<ExportOnnxOptions> {
   return omitUndefined({
     imageSize,
     opset,
     quantize,
     calibrationImages,
-    dtype: dtype as ExportOnnxOptions["dtype"],
+    dtype: dtype,
     normalization: normalization === false ? normalization : undefined,
     classNames: classNames === undefined ? undefined : await readClassNames(classNames),
   });

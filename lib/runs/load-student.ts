@@ -24,7 +24,8 @@ import { locateFiles } from "./working-directory.js";
  * await student.exportOnnx("resnet20.onnx");
  * ```
  */
-export async function loadStudent(runDirectory: string, options: LoadStudentOptionsInput = {}): Promise<Model | Detector> {
+export async function loadStudent(runDirectory: string,
+  options: LoadStudentOptionsInput = {}): Promise<Model | Detector> {
   return atCall(load(runDirectory, options));
 }
 

@@ -15,7 +15,7 @@ import { runTool } from "../support/tools.js";
  *
  * @throws BuildError PYTHON_NOT_FOUND, PIP_NOT_FOUND or DOWNLOAD_FAILED.
  */
-export async function pythonTool(name: "clang-format" | "clang-tidy" | "gcovr",
+export async function pythonTool(name: "clang-format" | "clang-tidy" | "gcovr" | "onnx",
   env: NodeJS.ProcessEnv): Promise<string> {
   const requirements = join(import.meta.dirname, "requirements", `${name}.txt`);
   // Wheels with compiled code are for one version of Python.

@@ -249,10 +249,10 @@ export class Detector extends Network {
   }
 
   /**
-   * Writes the detector with its post-processing as an ONNX file: `pixel_values` `[N, 3, H, W]`, RGB from 0 to 1, of one
-   * size and any number of images → at most D objects for each, by falling score: `boxes` `[N, D, 4]`, x1 y1 x2 y2 in
-   * pixels of the input, `scores` `[N, D]`, `labels` `[N, D]`, and `masks` `[N, D, 28, 28]`, probabilities within the
-   * boxes. Rows that are no object have a score of 0 and the label -1. Images are not resized.
+   * Writes the detector with its post-processing as an ONNX file: `pixel_values` `[N, 3, H, W]`, RGB from 0 to 1, of
+   * one size and any number of images → at most D objects for each, by falling score: `boxes` `[N, D, 4]`, x1 y1 x2 y2
+   * in pixels of the input, `scores` `[N, D]`, `labels` `[N, D]`, and `masks` `[N, D, 28, 28]`, probabilities
+   * within the boxes. Rows that are no object have a score of 0 and the label -1. Images are not resized.
    *
    * @throws ReviewKdError as {@link Model.exportOnnx}.
    * @example

@@ -1,5 +1,5 @@
 // Networks as ONNX files, for any runtime that reads them.
-import { z } from "zod";
+import { type z } from "zod";
 import { hasBackgroundClass, isDetectorName } from "../../config/detector-defaults.js";
 import { filePath, withHome } from "../../config/file-path.js";
 import { OnnxOptions, type OnnxFile } from "../../config/schemas/onnx.js";
@@ -102,7 +102,7 @@ function assertQuantizable(network: Exported, { quantize, dtype }: OnnxOptions,
   };
   if (quantize === undefined) {
     if (calibration === undefined && test === undefined) return;
-    fail("invalid ONNX options: expected `quantize` with `calibration` and `test`. Pass `quantize: \"int8\"`.");
+    fail('invalid ONNX options: expected `quantize` with `calibration` and `test`. Pass `quantize: "int8"`.');
   }
   if (network.normalization === null) {
     fail(
@@ -120,7 +120,7 @@ function assertQuantizable(network: Exported, { quantize, dtype }: OnnxOptions,
   if (test !== undefined) assertSplit(test);
 }
 
-/** @throws ReviewKdError `INVALID_ARGUMENT` unless there is a name for each class; of a detector without the background. */
+/** @throws ReviewKdError `INVALID_ARGUMENT` unless there is a name for each class, the background left out. */
 function assertClassNames({ name, numClasses }: Exported, { classNames }: OnnxOptions): void {
   const wanted = numClasses - (isDetectorName(name) && hasBackgroundClass(name) ? 1 : 0);
   if (classNames === undefined || classNames.length === wanted) return;
@@ -135,13 +135,13 @@ async function quantize(graph: NativeOnnxGraph,
   { calibration, test, wanted }: { readonly calibration: DatasetSplit; readonly test: DatasetSplit | undefined;
     readonly wanted: number }, { signal, onProgress }: Reports): Promise<Quantization> {
   const evaluate = (stage: OnnxProgress["stage"]): Promise<Evaluation | null> =>
-    test === undefined ? Promise.resolve(null) : evaluateWith(graph, test, { signal,
-      onProgress: (done) => onProgress?.({ stage, done, total: test.size }) });
+    test === undefined ? Promise.resolve(null) : evaluateWith(graph, test, { signal, onProgress: (done) =>
+      onProgress?.({ stage, done, total: test.size }) });
   const before = await evaluate("evaluate-float32");
   const images = await imagesOf(calibration, wanted, { signal, onProgress });
   try {
-    await withSignal({ signal, what: "the quantization" },
-      (stop) => graph.quantize(images.map((batch) => batch.native), stop));
+    await withSignal({ signal, what: "the quantization" }, (stop) =>
+      graph.quantize(images.map((batch) => batch.native), stop));
     const calibrationImages = images.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
     return { calibrationImages, before, after: await evaluate("evaluate-int8") };
   } finally {

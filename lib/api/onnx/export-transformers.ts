@@ -7,7 +7,7 @@ import type { OnnxFile, OnnxOptions } from "../../config/schemas/onnx.js";
 import { ReviewKdError } from "../../errors.js";
 import type { ExportOnnxOptions } from "./export-onnx.js";
 
-/** Options of {@link Model.exportTransformers}: those of {@link Model.exportOnnx} but for what such a directory fixes. */
+/** Options of {@link Model.exportTransformers}: those of {@link Model.exportOnnx} but for what the directory fixes. */
 export interface ExportTransformersOptions extends Omit<ExportOnnxOptions, "normalization" | "metadata"> {}
 
 /** A classifier as far as the directory describes it. */
@@ -38,7 +38,8 @@ export async function exportTransformersWith(model: Classifier, directory: strin
       "invalid options of exportTransformers: expected neither normalization nor metadata, which the directory's own files have. Leave them out, or use exportOnnx.");
   }
   const { dtype = "float32", quantize } = options as Partial<OnnxOptions>;
-  const [name, suffix] = PRECISIONS[quantize ?? dtype] ?? PRECISIONS.float32;
+  const precision = quantize ?? dtype;
+  const [name, suffix] = PRECISIONS[precision in PRECISIONS ? precision : "float32"];
   await withAccessErrors(to, () => mkdir(join(to, "onnx"), { recursive: true }));
   const file = await model.exportOnnx(join(to, "onnx", `model${suffix}.onnx`), options);
   const { preprocessing } = model;

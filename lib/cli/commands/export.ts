@@ -1,10 +1,11 @@
 import type { Command } from "commander";
-import { exportStudent, ReviewKdError, schemas } from "../../index.js";
+import { exportStudent, ReviewKdError } from "../../index.js";
 import { exportOnnx, type OnnxFlags } from "../export-onnx.js";
 import type { Output } from "../display/output.js";
 import { omitUndefined } from "../options/omit-undefined.js";
 import { addAction, addValue } from "../options/add-value.js";
-import { count, DATA_SPECS, dataSpec, imageSize, oneOf, path as pathOf, positiveCount, text } from "../options/values.js";
+import { count, DATA_SPECS, dataSpec, imageSize, oneOf, path as pathOf, positiveCount,
+  text } from "../options/values.js";
 import { addForce, addStoredType, type StoredFlags } from "../options/weights-flags.js";
 
 type ExportFlags = StoredFlags & Omit<OnnxFlags, "dtype">;
@@ -54,7 +55,7 @@ async function exportWeights(output: Output, run: string, out: string | undefine
   }
   const checkpoint = flags.best === true ? "best" : "last";
   const path = await exportStudent(run, out,
-    omitUndefined({ checkpoint, dtype: flags.dtype as schemas.ConvertOptionsInput["dtype"], overwrite: flags.force }));
+    omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
   output.event({ type: "exported", run, checkpoint, path });
   output.line(`wrote the network of ${run} (${checkpoint}) to ${path}`);
 }

@@ -44,15 +44,17 @@ export interface NetworkCost {
 
 /** The exported network next to its teacher. */
 export function costTable(student: NetworkCost, teacher: NetworkCost | undefined): string {
-  const row = (role: string, { name, bytes, parameters, multiplyAdds }: NetworkCost): string[] =>
-    [`${role} ${name}`, formatBytes(bytes), formatCount(parameters), formatCount(multiplyAdds)];
+  const row = (role: string,
+    { name, bytes, parameters, multiplyAdds }: NetworkCost): string[] => [`${role} ${name}`, formatBytes(bytes),
+    formatCount(parameters), formatCount(multiplyAdds)];
   const rows = teacher === undefined ? [row("network", student)] : [row("student", student), row("teacher", teacher)];
   return renderTable(["", "size", "parameters", "multiply-adds"], rows, ["size", "parameters", "multiply-adds"]);
 }
 
 /** The metrics before and after quantization. */
-export function quantizationTable({ before, after }: NonNullable<OnnxFile["quantization"]>,
-  { metrics }: TaskInfo): string | undefined {
+export function quantizationTable({ before, after }: NonNullable<OnnxFile["quantization"]>, { metrics }: TaskInfo):
+  | string
+  | undefined {
   if (before === null || after === null) return undefined;
   return renderTable(["", "float32", "int8", "difference"], metrics.map((metric) => {
     const [was, is] = [namedValue(before, metric.name), namedValue(after, metric.name)];

@@ -9,8 +9,8 @@ const [OLDEST_OPSET, NEWEST_OPSET] = [17, 22];
 /** Options of exporting a network as an ONNX file. */
 export const OnnxOptions = z.strictObject({
   /**
-   * Height and width of the images that the file's user passes, or one number for both. Default: those of a classifier's
-   * training; of a detector its `minSize`, by 4/3 of it.
+   * Height and width of the images that the file's user passes, or one number for both. Default: those of a
+   * classifier's training; of a detector its `minSize`, by 4/3 of it.
    */
   imageSize: z.union([ImageSide, z.tuple([ImageSide, ImageSide]).readonly()]).optional(),
   /** Of weights and of the arithmetic of layers. Inputs, outputs and the boxes of detectors are float32 in any case. */

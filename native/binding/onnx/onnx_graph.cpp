@@ -129,7 +129,9 @@ Napi::Value trace_onnx(const Napi::CallbackInfo& info, const std::shared_ptr<Net
       .type = options.choice<at::ScalarType>("dtype", {{"float32", at::kFloat}, {"float16", at::kHalf}})};
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, wanted] { return std::make_shared<OnnxGraph>(OnnxGraph{onnx::trace_graph(*network, wanted), network}); },
+      [network, wanted] {
+        return std::make_shared<OnnxGraph>(OnnxGraph{onnx::trace_graph(*network, wanted), network});
+      },
       [](Napi::Env env, const std::shared_ptr<OnnxGraph>& graph) -> Napi::Value {
         const int64_t bytes = bytes_of(graph->graph);
         return OnnxGraphHandle::create(env, graph, bytes);

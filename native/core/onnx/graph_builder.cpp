@@ -31,8 +31,11 @@ ElementType element_type_of(at::ScalarType type) {
 
 Initializer initializer_of(const std::string& name, const at::Tensor& values) {
   const auto owner = std::make_shared<at::Tensor>(values.detach().cpu().contiguous());
-  return {.name = name, .type = element_type_of(values.scalar_type()), .shape = values.sizes().vec(),
-          .data = owner->const_data_ptr(), .owner = owner};
+  return {.name = name,
+          .type = element_type_of(values.scalar_type()),
+          .shape = values.sizes().vec(),
+          .data = owner->const_data_ptr(),
+          .owner = owner};
 }
 
 std::string GraphBuilder::unique(const std::string& wish) {
@@ -81,8 +84,7 @@ std::string GraphBuilder::constant(const std::vector<int64_t>& values) {
 }
 
 const std::string& GraphBuilder::image_count() {
-  if (image_count_.empty())
-    image_count_ = add("Shape", {images_}, {{"start", int64_t{0}}, {"end", int64_t{1}}});
+  if (image_count_.empty()) image_count_ = add("Shape", {images_}, {{"start", int64_t{0}}, {"end", int64_t{1}}});
   return image_count_;
 }
 

@@ -145,8 +145,9 @@ at::ScalarType scalar_type_of(ElementType type) {
 
 at::Tensor tensor_of(const Initializer& constant) {
   // Nothing writes to constants.
-  return at::from_blob(const_cast<void*>(constant.data), constant.shape, [owner = constant.owner](void*) {},
-                       scalar_type_of(constant.type));
+  return at::from_blob(
+      const_cast<void*>(constant.data), constant.shape, [owner = constant.owner](void*) {},
+      scalar_type_of(constant.type));
 }
 
 GraphRunner::GraphRunner(const Graph& graph) : graph_(graph) {

@@ -39,7 +39,8 @@ at::ScalarType type_of(const jit::Value& value) {
 }
 
 bool is_reshape(const std::string& kind) {
-  static const std::unordered_set<std::string> kinds = {"aten::view", "aten::reshape", "aten::flatten", "aten::unflatten"};
+  static const std::unordered_set<std::string> kinds = {"aten::view", "aten::reshape", "aten::flatten",
+                                                        "aten::unflatten"};
   return kinds.contains(kind);
 }
 
@@ -133,7 +134,8 @@ OnnxTensor Lowering::as_tensor(const jit::Value* value) {
 }
 
 OnnxTensor Lowering::constant_tensor(const at::Tensor& values, const std::string& name) {
-  const at::Tensor stored = values.is_floating_point() && values.scalar_type() != at::kHalf ? values.to(at::kFloat) : values;
+  const at::Tensor stored =
+      values.is_floating_point() && values.scalar_type() != at::kHalf ? values.to(at::kFloat) : values;
   std::vector<BatchCount> shape;
   for (const int64_t size : stored.sizes()) shape.push_back({0, size});
   return {builder_.constant(stored, name), stored.scalar_type(), std::move(shape), values};

@@ -85,8 +85,9 @@ class ValueCounts {
 };
 
 /// Nodes that runtimes compute in integers, or that move values about.
-const std::set<std::string> kQuantized = {"Conv",       "Gemm",        "Add",     "MaxPool", "AveragePool",
-                                          "GlobalAveragePool", "Concat", "Flatten", "Reshape", "Transpose", "Slice"};
+const std::set<std::string> kQuantized = {
+    "Conv",   "Gemm",    "Add",     "MaxPool",   "AveragePool", "GlobalAveragePool",
+    "Concat", "Flatten", "Reshape", "Transpose", "Slice"};
 /// Those whose result has the values of their input.
 const std::set<std::string> kMoving = {"MaxPool", "Flatten", "Reshape", "Transpose", "Slice"};
 /// Activations are computed together with the node before them.

@@ -125,8 +125,12 @@ TracedGraph trace(const NamedTensors& state, int64_t height, int64_t width, cons
     images = images.view({count, 3, height, width}).to(state.at(0).second.options());
     return trace_batch(state, images, function);
   };
-  TracedGraph result{.graph = recorded(kFewImages), .images = nullptr, .parameters = {}, .parameter_names = {},
-                     .counts = {}, .shapes = {}};
+  TracedGraph result{.graph = recorded(kFewImages),
+                     .images = nullptr,
+                     .parameters = {},
+                     .parameter_names = {},
+                     .counts = {},
+                     .shapes = {}};
   Comparison(result).compare(*result.graph, *recorded(kMoreImages));
   result.images = result.graph->inputs().at(0);
   for (size_t i = 0; i < state.size(); ++i) {

@@ -16,22 +16,49 @@ constexpr uint64_t kLargestMessage = (uint64_t{1} << 31) - 1;
 /// The numbers of the messages' fields in onnx.proto.
 namespace field {
 enum Model : uint32_t {
-  kIrVersion = 1, kProducerName = 2, kProducerVersion = 3, kModelDescription = 6, kGraph = 7, kOpsetImport = 8, kMetadata = 14
+  kIrVersion = 1,
+  kProducerName = 2,
+  kProducerVersion = 3,
+  kModelDescription = 6,
+  kGraph = 7,
+  kOpsetImport = 8,
+  kMetadata = 14
 };
 enum OperatorSet : uint32_t { kDomain = 1, kVersion = 2 };
 enum Entry : uint32_t { kKey = 1, kValue = 2 };
 enum Graph : uint32_t { kNode = 1, kGraphName = 2, kInitializer = 5, kGraphInput = 11, kGraphOutput = 12 };
 enum Node : uint32_t { kInput = 1, kOutput = 2, kNodeName = 3, kOpType = 4, kAttribute = 5 };
 enum Attribute : uint32_t {
-  kAttributeName = 1, kFloat = 2, kInteger = 3, kText = 4, kTensor = 5, kFloats = 7, kIntegers = 8, kAttributeType = 20
+  kAttributeName = 1,
+  kFloat = 2,
+  kInteger = 3,
+  kText = 4,
+  kTensor = 5,
+  kFloats = 7,
+  kIntegers = 8,
+  kAttributeType = 20
 };
 enum Tensor : uint32_t { kDims = 1, kDataType = 2, kTensorName = 8, kRawData = 9 };
 enum Value : uint32_t { kValueName = 1, kValueType = 2 };
-enum Type : uint32_t { kTensorType = 1, kElementType = 1, kShape = 2, kDimension = 1, kDimensionValue = 1, kDimensionName = 2 };
+enum Type : uint32_t {
+  kTensorType = 1,
+  kElementType = 1,
+  kShape = 2,
+  kDimension = 1,
+  kDimensionValue = 1,
+  kDimensionName = 2
+};
 }  // namespace field
 
 /// AttributeProto.AttributeType
-enum AttributeType : int64_t { kFloatType = 1, kIntegerType = 2, kTextType = 3, kTensorValueType = 4, kFloatsType = 6, kIntegersType = 7 };
+enum AttributeType : int64_t {
+  kFloatType = 1,
+  kIntegerType = 2,
+  kTextType = 3,
+  kTensorValueType = 4,
+  kFloatsType = 6,
+  kIntegersType = 7
+};
 
 /// TensorProto.DataType
 int64_t data_type(ElementType type) {

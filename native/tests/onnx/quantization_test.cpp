@@ -8,9 +8,9 @@
 #include <atomic>
 
 #include "core/models/backbones/registry.h"
+#include "core/models/inference.h"
 #include "core/models/init.h"
 #include "core/onnx/export_network.h"
-#include "core/models/inference.h"
 #include "core/onnx/graph_network.h"
 #include "core/onnx/graph_runner.h"
 #include "core/onnx/quantization.h"

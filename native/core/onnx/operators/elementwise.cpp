@@ -98,7 +98,8 @@ void base_2_logarithm(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
   const std::string natural = operation.builder().add("Log", {input.name});
   const OnnxTensor two = operation.lowering().constant_tensor(at::scalar_tensor(std::log(2.0), at::kDouble));
-  operation.result(operation.builder().add("Div", {natural, operation.lowering().cast(two, input.type).name}), input.type);
+  operation.result(operation.builder().add("Div", {natural, operation.lowering().cast(two, input.type).name}),
+                   input.type);
 }
 
 /// An end of a range, of the type of the values; empty if there is none.
@@ -110,8 +111,9 @@ std::string bound(const Operation& operation, size_t input, at::ScalarType type)
 /// (input, min, max)
 void clamp(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
-  operation.result(operation.builder().add("Clip", {input.name, bound(operation, 1, input.type), bound(operation, 2, input.type)}),
-                   input.type);
+  operation.result(
+      operation.builder().add("Clip", {input.name, bound(operation, 1, input.type), bound(operation, 2, input.type)}),
+      input.type);
 }
 
 /// (input, max)
@@ -131,8 +133,9 @@ void where(const Operation& operation) {
 /// (input, dim, dtype): in float32, as logits are.
 void softmax(const Operation& operation) {
   const OnnxTensor input = operation.lowering().cast(operation.tensor(0), at::kFloat);
-  operation.result(operation.builder().add("Softmax", {input.name}, {{"axis", operation.dimension(1, input.dimensions())}}),
-                   at::kFloat);
+  operation.result(
+      operation.builder().add("Softmax", {input.name}, {{"axis", operation.dimension(1, input.dimensions())}}),
+      at::kFloat);
 }
 
 /// (input, dtype, …)

@@ -43,13 +43,12 @@ void convolution(const Operation& operation) {
   Names inputs = {layer_input(operation, 0), layer.weight};
   if (bias.defined()) inputs.push_back(layer.bias = layer_constant(operation, bias, bias_name(name)));
   const std::vector<int64_t> kernel = weight.sizes().slice(2).vec();
-  const std::string output = operation.builder().add(
-      is_transposed ? "ConvTranspose" : "Conv", inputs,
-      {{"kernel_shape", kernel},
-       {"strides", pair_of(operation.integers(3))},
-       {"pads", both_ends(operation.integers(4))},
-       {"dilations", pair_of(operation.integers(5))},
-       {"group", operation.integer(8)}});
+  const std::string output = operation.builder().add(is_transposed ? "ConvTranspose" : "Conv", inputs,
+                                                     {{"kernel_shape", kernel},
+                                                      {"strides", pair_of(operation.integers(3))},
+                                                      {"pads", both_ends(operation.integers(4))},
+                                                      {"dilations", pair_of(operation.integers(5))},
+                                                      {"group", operation.integer(8)}});
   operation.result(output, operation.lowering().type());
   if (!is_transposed) operation.lowering().convolutions()[output] = std::move(layer);
 }
@@ -90,11 +89,14 @@ void batch_norm(const Operation& operation) {
     convolutions.erase(layer);
     return;
   }
-  const auto parameter = [&](size_t i) { return layer_constant(operation, operation.constant(i), operation.parameter_name(i)); };
-  operation.result(operation.builder().add("BatchNormalization",
-                                           {layer_input(operation, 0), parameter(1), parameter(2), parameter(3), parameter(4)},
-                                           {{"epsilon", static_cast<float>(operation.number(7))}}),
-                   operation.lowering().type());
+  const auto parameter = [&](size_t i) {
+    return layer_constant(operation, operation.constant(i), operation.parameter_name(i));
+  };
+  operation.result(
+      operation.builder().add("BatchNormalization",
+                              {layer_input(operation, 0), parameter(1), parameter(2), parameter(3), parameter(4)},
+                              {{"epsilon", static_cast<float>(operation.number(7))}}),
+      operation.lowering().type());
 }
 
 /// weight: [O, I]; rows and bias: the inputs that they are.
@@ -119,8 +121,7 @@ void linear_of_transposed(const Operation& operation) {
 
 /// (input, batch1, batch2): input + batch1 · batch2
 void add_product(const Operation& operation) {
-  const std::string product =
-      operation.builder().add("MatMul", {layer_input(operation, 1), layer_input(operation, 2)});
+  const std::string product = operation.builder().add("MatMul", {layer_input(operation, 1), layer_input(operation, 2)});
   operation.result(operation.builder().add("Add", {product, layer_input(operation, 0)}), operation.lowering().type());
 }
 
@@ -171,8 +172,7 @@ void upsample_nearest(const Operation& operation) {
     return static_cast<float>(to[i].constant) / static_cast<float>(from[i].constant);
   };
   const bool is_exact = to[2].constant % from[2].constant == 0 && to[3].constant % from[3].constant == 0;
-  const std::string scales =
-      is_exact ? operation.builder().constant(at::tensor({1.0F, 1.0F, scale(2), scale(3)})) : "";
+  const std::string scales = is_exact ? operation.builder().constant(at::tensor({1.0F, 1.0F, scale(2), scale(3)})) : "";
   Names inputs = {input.name, "", scales};
   if (!is_exact) inputs = {input.name, "", "", operation.builder().counts(to)};
   operation.result(operation.builder().add("Resize", inputs,

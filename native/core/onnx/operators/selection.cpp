@@ -38,9 +38,10 @@ void index_select(const Operation& operation) {
 /// (input, dims, keepdim, dtype)
 void sum(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
-  operation.result(operation.builder().add("ReduceSum", {input.name, operation.builder().constant(operation.integers(1))},
-                                           {{"keepdims", operation.integer(2)}}),
-                   input.type);
+  operation.result(
+      operation.builder().add("ReduceSum", {input.name, operation.builder().constant(operation.integers(1))},
+                              {{"keepdims", operation.integer(2)}}),
+      input.type);
 }
 
 /// A tensor of zeros.
@@ -55,9 +56,9 @@ void suppressed_scores(const Operation& operation) {
   const OnnxTensor boxes = operation.lowering().cast(operation.tensor(0), at::kFloat);
   const OnnxTensor scores = operation.lowering().cast(operation.tensor(1), at::kFloat);
   const auto number = [&](double value) { return builder.constant(at::tensor({static_cast<float>(value)})); };
-  const std::string kept = builder.add("NonMaxSuppression", {boxes.name, scores.name,
-                                                             builder.constant(std::vector{boxes.shape[1].constant}),
-                                                             number(operation.number(2)), number(0)});  // [M, 3]
+  const std::string kept =
+      builder.add("NonMaxSuppression", {boxes.name, scores.name, builder.constant(std::vector{boxes.shape[1].constant}),
+                                        number(operation.number(2)), number(0)});  // [M, 3]
   const std::string values = builder.add("GatherND", {scores.name, kept});
   operation.result(builder.add("ScatterND", {zeros(builder, scores.shape), kept, values}), at::kFloat);
 }
@@ -72,7 +73,8 @@ void roi_align(const Operation& operation) {
   const auto one = [&](int64_t value) { return builder.constant(std::vector{value}); };
   const std::string boxes = builder.add("Slice", {rois, one(1), one(5), one(1)});
   const std::string images = builder.add(
-      "Cast", {builder.add("Gather", {rois, builder.constant(at::scalar_tensor(0, at::kLong))}, {{"axis", int64_t{1}}})},
+      "Cast",
+      {builder.add("Gather", {rois, builder.constant(at::scalar_tensor(0, at::kLong))}, {{"axis", int64_t{1}}})},
       {{"to", int64_t{7}}});
   const std::vector<double> scales = operation.numbers(3);
   std::string result = zeros(builder, operation.result_shape());
@@ -82,7 +84,8 @@ void roi_align(const Operation& operation) {
     const std::string own = builder.add("Squeeze", {builder.add("NonZero", {is_own}), one(0)});  // [M]
     const std::string pooled = builder.add(
         "RoiAlign",
-        {lowering.cast(maps[level], at::kFloat).name, builder.add("Gather", {boxes, own}), builder.add("Gather", {images, own})},
+        {lowering.cast(maps[level], at::kFloat).name, builder.add("Gather", {boxes, own}),
+         builder.add("Gather", {images, own})},
         {{"output_height", operation.integer(4)},
          {"output_width", operation.integer(5)},
          {"sampling_ratio", operation.integer(6)},

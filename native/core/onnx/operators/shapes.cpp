@@ -71,18 +71,18 @@ void slice(const Operation& operation) {
 void narrow(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
   const int64_t begin = operation.integer(2);
-  operation.result(sliced(operation, input.name, operation.dimension(1, input.dimensions()), begin,
-                          begin + operation.integer(3)),
-                   input.type);
+  operation.result(
+      sliced(operation, input.name, operation.dimension(1, input.dimensions()), begin, begin + operation.integer(3)),
+      input.type);
 }
 
 /// (input, dim, index)
 void select(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
   const std::string index = operation.builder().constant(at::scalar_tensor(operation.integer(2), at::kLong));
-  operation.result(operation.builder().add("Gather", {input.name, index},
-                                           {{"axis", operation.dimension(1, input.dimensions())}}),
-                   input.type);
+  operation.result(
+      operation.builder().add("Gather", {input.name, index}, {{"axis", operation.dimension(1, input.dimensions())}}),
+      input.type);
 }
 
 /// Parts of these sizes, one after the other.
@@ -165,8 +165,9 @@ void squeeze(const Operation& operation) {
 void expand(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
   if (operation.result_shape() == input.shape) return operation.pass_on(0);
-  operation.result(operation.builder().add("Expand", {input.name, operation.builder().counts(operation.result_shape())}),
-                   input.type);
+  operation.result(
+      operation.builder().add("Expand", {input.name, operation.builder().counts(operation.result_shape())}),
+      input.type);
 }
 
 /// (input, dims)
@@ -201,8 +202,8 @@ void count_up(const Operation& operation) {
       builder.add("Squeeze", {builder.count(operation.count(0)), builder.constant(std::vector<int64_t>{0})});
   const std::string range = builder.add("Range", {scalar(0), end, scalar(1)});
   const bool is_whole = !at::isFloatingType(operation.traced_type());
-  const OnnxTensor result = operation.lowering().cast({range, at::kLong, operation.result_shape()},
-                                                      is_whole ? at::kLong : at::kFloat);
+  const OnnxTensor result =
+      operation.lowering().cast({range, at::kLong, operation.result_shape()}, is_whole ? at::kLong : at::kFloat);
   operation.result(result.name, result.type);
 }
 

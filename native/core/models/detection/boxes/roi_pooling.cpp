@@ -20,8 +20,8 @@ struct LeveledRegions {
   at::Tensor levels;  // [ΣK]
 };
 
-LeveledRegions leveled(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
-                       const std::vector<double>& scales, const LevelOptions& options) {
+LeveledRegions leveled(const std::vector<at::Tensor>& maps, const at::Tensor& rois, const std::vector<double>& scales,
+                       const LevelOptions& options) {
   LeveledRegions result;
   // Coordinates need float32, and so do their samples.
   for (const at::Tensor& map : maps) result.maps.push_back(at_least_float32(map));
@@ -85,8 +85,7 @@ at::Tensor regions_of(const std::vector<at::Tensor>& boxes) {
 
 at::Tensor regions_of(const at::Tensor& boxes) {
   const int64_t images = boxes.size(0), regions = boxes.size(1);
-  const at::Tensor numbers =
-      at::arange(images, boxes.options()).view({images, 1, 1}).expand({images, regions, 1});
+  const at::Tensor numbers = at::arange(images, boxes.options()).view({images, 1, 1}).expand({images, regions, 1});
   return at::cat({numbers, boxes}, 2).view({images * regions, 5});
 }
 

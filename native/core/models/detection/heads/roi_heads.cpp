@@ -152,8 +152,7 @@ BoxHeadOutput RoiHeadsImpl::predict_regions(const RoiFeatures& features, const a
   return {{at_least_float32(cls_score_(x)), at_least_float32(bbox_pred_(x))}, {std::move(maps), features.images}};
 }
 
-at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const at::Tensor& regions,
-                                     const at::Tensor& labels) {
+at::Tensor RoiHeadsImpl::mask_logits(const RoiFeatures& features, const at::Tensor& regions, const at::Tensor& labels) {
   const at::Tensor pooled = multiscale_roi_align(features.maps, regions, map_scales(features.maps, features.images),
                                                  options_.mask_pooling);  // [ΣK, C, 14, 14]
   return mask_predictor_(mask_head_(pooled), labels);
