@@ -183,7 +183,8 @@ function metadataOf(network: Exported, { classNames, metadata }: OnnxOptions,
     numClasses: String(network.numClasses),
     ...(names === null ? {} : { classNames: JSON.stringify(names) }),
     channelOrder: "rgb",
-    ...(isNormalizedBefore ? {} : { inputRange: JSON.stringify([0, 1]) }),
+    ...(isNormalizedBefore ? { normalization: JSON.stringify(network.normalization) }
+      : { inputRange: JSON.stringify([0, 1]) }),
     ...network.metadata,
     ...metadata,
   };

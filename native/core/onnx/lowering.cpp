@@ -54,21 +54,23 @@ Lowering::Lowering(const TracedGraph& traced, std::string images, at::ScalarType
 
 std::vector<OnnxTensor> Lowering::run() {
   const torch::NoGradGuard no_grad;
-  const auto needed = needed_nodes(*traced_.graph);
-  for (const jit::Node* node : needed) {
+  needed_ = needed_nodes(*traced_.graph);
+  for (const jit::Node* node : needed_) {
     for (const jit::Value* input : node->inputs()) ++readers_[input];
   }
   for (const jit::Value* output : traced_.graph->outputs()) ++readers_[output];
+  // Constants first: a layer that is folded into the one before it is read early.
+  std::vector<const jit::Node*> others;
   for (const jit::Node* node : std::as_const(*traced_.graph).nodes()) {
-    if (needed.contains(node)) lower(*node);
+    if (needed_.contains(node) && !compute(*node)) others.push_back(node);
   }
+  for (const jit::Node* node : others) lower(*node);
   std::vector<OnnxTensor> outputs;
   for (const jit::Value* output : traced_.graph->outputs()) outputs.push_back(as_tensor(output));
   return outputs;
 }
 
 void Lowering::lower(const jit::Node& node) {
-  if (compute(node)) return;
   const std::string kind = node.kind().toQualString();
   if (node.kind() == c10::prim::ListConstruct || node.kind() == c10::prim::Constant) return;  // read by their users
   if (node.kind() == c10::prim::ListUnpack) {
@@ -141,6 +143,15 @@ OnnxTensor Lowering::constant_tensor(const at::Tensor& values, const std::string
   return {builder_.constant(stored, name), stored.scalar_type(), std::move(shape), values};
 }
 
+std::string Lowering::layer_constant(const at::Tensor& values, const std::string& name) {
+  auto& [kept, known] = layer_constants_[values.unsafeGetTensorImpl()];
+  if (known.empty()) {
+    kept = values;
+    known = builder_.constant(values.to(type_), name.empty() ? "constant" : name);
+  }
+  return known;
+}
+
 OnnxTensor Lowering::cast(const OnnxTensor& tensor, at::ScalarType type) {
   if (tensor.type == type) return tensor;
   if (tensor.is_constant()) return constant_tensor(tensor.values.to(type), "constant");
@@ -183,6 +194,17 @@ std::string Operation::parameter_name(size_t input) const {
 }
 
 bool Operation::is_only_reader(size_t input) const { return lowering_.readers_.at(node_.input(input)) == 1; }
+
+bool Operation::is_after(const std::string& kind) const { return node_.input(0)->node()->kind().toQualString() == kind; }
+
+std::optional<Operation> Operation::only_reader() const {
+  const auto readers = lowering_.readers_.find(node_.output());
+  if (readers == lowering_.readers_.end() || readers->second != 1) return std::nullopt;
+  for (const jit::Use& use : node_.output()->uses()) {
+    if (lowering_.needed_.contains(use.user)) return Operation(lowering_, *use.user);
+  }
+  return std::nullopt;  // an output of the graph
+}
 
 BatchCount Operation::count(size_t input) const {
   const auto& counts = lowering_.traced().counts;
@@ -236,7 +258,6 @@ at::ScalarType Operation::traced_type(size_t output) const { return type_of(*nod
 void Operation::result(const std::string& name, at::ScalarType type, size_t output) const {
   const jit::Value* const value = node_.outputs().at(output);
   lowering_.values_[value] = OnnxTensor{name, type, result_shape(output)};
-  lowering_.traced_values_[name] = value;
 }
 
 void Operation::result(const std::vector<OnnxTensor>& list) const { lowering_.values_[node_.output()] = list; }

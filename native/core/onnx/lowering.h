@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -27,12 +28,6 @@ struct OnnxTensor {
   bool is_constant() const { return values.defined(); }
   bool is_floating_point() const { return at::isFloatingType(type); }
   int64_t dimensions() const { return static_cast<int64_t>(shape.size()); }
-};
-
-/// A convolution whose constants can still change, because a normalization follows.
-struct ConvolutionLayer {
-  std::string weight, bias;  // names of constants; no bias: empty
-  at::Tensor weight_values, bias_values;
 };
 
 class Lowering;
@@ -58,6 +53,10 @@ class Operation {
   std::string parameter_name(size_t input) const;
   /// Whether nothing but this operation reads the value.
   bool is_only_reader(size_t input) const;
+  /// Whether an operation of this kind computes the first input.
+  bool is_after(const std::string& kind) const;
+  /// The operation that reads the result, if there is one alone.
+  std::optional<Operation> only_reader() const;
 
   int64_t integer(size_t input) const;
   double number(size_t input) const;
@@ -101,10 +100,9 @@ class Lowering {
 
   OnnxTensor constant_tensor(const at::Tensor& values, const std::string& name = "constant");
 
-  /// By the names of their outputs.
-  std::unordered_map<std::string, ConvolutionLayer>& convolutions() { return convolutions_; }
-  /// The traced values by their names in the ONNX graph.
-  const std::unordered_map<std::string, const torch::jit::Value*>& traced_values() const { return traced_values_; }
+  /// A parameter of a layer as a constant in the precision of layers; one for all layers that share it.
+  std::string layer_constant(const at::Tensor& values, const std::string& name);
+
 
  private:
   friend class Operation;
@@ -122,9 +120,11 @@ class Lowering {
   at::ScalarType type_;
   std::unordered_map<const torch::jit::Value*, Lowered> values_;
   std::unordered_map<const torch::jit::Value*, OnnxTensor> constants_;
+  /// What the outputs are computed from, and how often each value is read by it.
+  std::unordered_set<const torch::jit::Node*> needed_;
   std::unordered_map<const torch::jit::Value*, int64_t> readers_;
-  std::unordered_map<std::string, ConvolutionLayer> convolutions_;
-  std::unordered_map<std::string, const torch::jit::Value*> traced_values_;
+  /// By the parameter; kept, so that no other has its address.
+  std::unordered_map<const void*, std::pair<at::Tensor, std::string>> layer_constants_;
 };
 
 }  // namespace reviewkd::onnx

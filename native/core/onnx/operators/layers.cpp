@@ -25,7 +25,7 @@ std::string layer_input(const Operation& operation, size_t input) {
 
 /// A parameter of a layer as a constant of this precision.
 std::string layer_constant(const Operation& operation, const at::Tensor& values, const std::string& name) {
-  return operation.builder().constant(values.to(operation.lowering().type()), name.empty() ? "constant" : name);
+  return operation.lowering().layer_constant(values, name);
 }
 
 std::string bias_name(const std::string& weight) {
@@ -33,62 +33,60 @@ std::string bias_name(const std::string& weight) {
   return weight.ends_with(kWeight) ? weight.substr(0, weight.size() - kWeight.size()) + "bias" : "";
 }
 
-/// (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …)
-void convolution(const Operation& operation) {
-  const at::Tensor weight = operation.constant(1), bias = operation.is_none(2) ? at::Tensor() : operation.constant(2);
-  if (!weight.defined()) fail(ErrorCode::kInternal, "cannot export a convolution whose weights are computed.");
-  const bool is_transposed = operation.flag(6);
-  const std::string name = operation.parameter_name(1);
-  ConvolutionLayer layer{layer_constant(operation, weight, name), "", weight, bias};
-  Names inputs = {layer_input(operation, 0), layer.weight};
-  if (bias.defined()) inputs.push_back(layer.bias = layer_constant(operation, bias, bias_name(name)));
-  const std::vector<int64_t> kernel = weight.sizes().slice(2).vec();
-  const std::string output = operation.builder().add(is_transposed ? "ConvTranspose" : "Conv", inputs,
-                                                     {{"kernel_shape", kernel},
-                                                      {"strides", pair_of(operation.integers(3))},
-                                                      {"pads", both_ends(operation.integers(4))},
-                                                      {"dilations", pair_of(operation.integers(5))},
-                                                      {"group", operation.integer(8)}});
-  operation.result(output, operation.lowering().type());
-  if (!is_transposed) operation.lowering().convolutions()[output] = std::move(layer);
-}
-
 /// Scales and shifts of a normalization by running statistics, float64.
 struct ScaleShift {
   at::Tensor scale, shift;  // [C]
 };
 
-/// (input, weight, bias, running_mean, running_var, training, momentum, eps, …)
-ScaleShift scale_shift(const Operation& operation) {
-  const auto values = [&](size_t input) { return operation.constant(input).to(at::kDouble); };
-  const at::Tensor scale = values(1) / (values(4) + operation.number(7)).sqrt();
+/// norm: (input, weight, bias, running_mean, running_var, training, momentum, eps, …)
+ScaleShift scale_shift(const Operation& norm) {
+  const auto values = [&](size_t input) { return norm.constant(input).to(at::kDouble); };
+  const at::Tensor scale = values(1) / (values(4) + norm.number(7)).sqrt();
   return {scale, values(2) - values(3) * scale};
 }
 
-/// Folds a normalization into the convolution before it, in float64.
-void fold(const Operation& operation, ConvolutionLayer& layer) {
-  const auto [scale, shift] = scale_shift(operation);
-  const at::Tensor weight = layer.weight_values.to(at::kDouble) * scale.view({-1, 1, 1, 1});
-  const at::Tensor bias = layer.bias_values.defined() ? layer.bias_values.to(at::kDouble) * scale + shift : shift;
-  GraphBuilder& builder = operation.builder();
-  Node& node = builder.graph().nodes.back();
-  node.inputs.resize(2);
-  node.inputs[1] = layer_constant(operation, weight, layer.weight);
-  node.inputs.push_back(layer_constant(operation, bias, bias_name(operation.parameter_name(1))));
-  operation.result(node.outputs.front(), operation.lowering().type());
+/// Weights [O, …] and bias [O] of a convolution, and the names of its constants.
+struct ConvolutionValues {
+  at::Tensor weight, bias;
+  std::string weight_name, bias_name;
+};
+
+/// The layer with a normalization folded into it, in float64.
+ConvolutionValues folded(const ConvolutionValues& layer, const Operation& norm) {
+  const auto [scale, shift] = scale_shift(norm);
+  return {.weight = layer.weight.to(at::kDouble) * scale.view({-1, 1, 1, 1}),
+          .bias = layer.bias.defined() ? layer.bias.to(at::kDouble) * scale + shift : shift,
+          .weight_name = layer.weight_name,
+          .bias_name = bias_name(norm.parameter_name(1))};
+}
+
+constexpr const char* kBatchNorm = "aten::batch_norm";
+
+/// (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, …)
+void convolution(const Operation& operation) {
+  const std::string name = operation.parameter_name(1);
+  ConvolutionValues layer{.weight = operation.constant(1),
+                          .bias = operation.is_none(2) ? at::Tensor() : operation.constant(2),
+                          .weight_name = name,
+                          .bias_name = bias_name(name)};
+  if (!layer.weight.defined()) fail(ErrorCode::kInternal, "cannot export a convolution whose weights are computed.");
+  const auto norm = operation.only_reader();
+  if (norm && norm->kind() == kBatchNorm) layer = folded(layer, *norm);
+  Names inputs = {layer_input(operation, 0), layer_constant(operation, layer.weight, layer.weight_name)};
+  if (layer.bias.defined()) inputs.push_back(layer_constant(operation, layer.bias, layer.bias_name));
+  const std::string output =
+      operation.builder().add(operation.flag(6) ? "ConvTranspose" : "Conv", inputs,
+                              {{"kernel_shape", layer.weight.sizes().slice(2).vec()},
+                               {"strides", pair_of(operation.integers(3))},
+                               {"pads", both_ends(operation.integers(4))},
+                               {"dilations", pair_of(operation.integers(5))},
+                               {"group", operation.integer(8)}});
+  operation.result(output, operation.lowering().type());
 }
 
 void batch_norm(const Operation& operation) {
   if (operation.flag(5)) fail(ErrorCode::kInternal, "cannot export a normalization by the statistics of a batch.");
-  auto& convolutions = operation.lowering().convolutions();
-  const OnnxTensor input = operation.tensor(0);
-  const auto layer = convolutions.find(input.name);
-  if (layer != convolutions.end() && operation.is_only_reader(0) &&
-      operation.builder().graph().nodes.back().outputs.front() == input.name) {
-    fold(operation, layer->second);
-    convolutions.erase(layer);
-    return;
-  }
+  if (operation.is_after("aten::_convolution") && operation.is_only_reader(0)) return operation.pass_on(0);
   const auto parameter = [&](size_t i) {
     return layer_constant(operation, operation.constant(i), operation.parameter_name(i));
   };
@@ -187,7 +185,7 @@ void upsample_nearest(const Operation& operation) {
 OperatorRows layer_operators() {
   return {
       {"aten::_convolution", convolution},
-      {"aten::batch_norm", batch_norm},
+      {kBatchNorm, batch_norm},
       {"aten::linear", linear},
       {"aten::addmm", linear_of_transposed},
       {"aten::baddbmm", add_product},

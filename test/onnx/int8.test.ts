@@ -1,0 +1,63 @@
+// What quantization is said to cost, compared with what onnxruntime computes from the file.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { createModel, createSession, loadDataset, type Batch, type Dataset, type Model } from "../../lib/index.js";
+import { runOnnx } from "./runtime.js";
+
+/** A network that has learned something, of which quantization could take a part away. */
+async function trained(name: string, data: Dataset): Promise<Model> {
+  const model = await createModel(name, { numClasses: data.numClasses, seed: 1 });
+  using session = await createSession({ model, optimizer: { kind: "sgd", learningRate: 0.05 } });
+  for (let epoch = 0; epoch < 6; ++epoch) await session.trainEpoch(data, { batchSize: 32, seed: 1, epoch, epochs: 6 });
+  return model;
+}
+
+/** The share of right answers in percent. */
+async function accuracyOf(path: string, data: Dataset): Promise<number> {
+  let [right, all] = [0, 0];
+  for await (const { images, labels } of data.test.batches({ batchSize: 64 }) as AsyncIterable<Batch>) {
+    const { logits } = await runOnnx(path, images);
+    const values = logits!.data as Float32Array;
+    for (const [row, label] of Array.from(labels.toTypedArray(), Number).entries()) {
+      const own = values.subarray(row * data.numClasses, (row + 1) * data.numClasses);
+      if (own.indexOf(Math.max(...own)) === label) ++right;
+      ++all;
+    }
+  }
+  return (100 * right) / all;
+}
+
+describe("quantization to int8", function () {
+  this.timeout(300_000);
+  let directory: string;
+  let data: Dataset;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "reviewkd-int8-"));
+    data = await loadDataset({ kind: "synthetic", numClasses: 4, trainSamples: 512, testSamples: 512 });
+  });
+
+  after(async () => {
+    data.dispose();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  // Residual blocks, pre-activation, depthwise convolutions with ReLU, and shuffled channels.
+  for (const name of ["resnet8", "wrn-16-1", "mobilenetv2-half", "shufflenetv2"]) {
+    it(`${name} has in onnxruntime the accuracy that the export measured, a point less than in float32 at most`, async () => {
+      using model = await trained(name, data);
+      const path = join(directory, `${name}.onnx`);
+      // Batches are normalized already.
+      const { quantization, operators } = await model.exportOnnx(path, { quantize: "int8", normalization: false,
+        calibration: data.train, test: data.test });
+      const [before, after] = [quantization!.before!.top1, quantization!.after!.top1];
+      expect(before).to.be.greaterThan(40); // of 25 by chance
+      expect(after).to.be.greaterThan(before - 1);
+      // Sums in integers round in another way for a few images at the border of two classes.
+      expect(await accuracyOf(path, data)).to.be.closeTo(after, 1);
+      expect(operators["DequantizeLinear"]).to.be.greaterThan(operators["Conv"]!);
+    });
+  }
+});
