@@ -50,7 +50,13 @@ export interface DetectorOutput {
   readonly deltas?: Tensor;
 }
 
-const ForwardOptions = z.strictObject({ mode: z.enum(["eval", "train"]).default("eval") });
+/** @internal */
+export const ForwardOptions = z.strictObject({
+  /** `"train"`: the outputs of a training step, in which batch normalizations follow the batch. */
+  mode: z.enum(["eval", "train"]).default("eval"),
+});
+/** Options of {@link Detector.forward}. */
+export interface DetectorForwardOptionsInput extends z.input<typeof ForwardOptions> {}
 
 /** Properties of a detector in addition to its parameters. */
 export interface DetectorSettings {
@@ -212,7 +218,7 @@ export class Detector extends Network {
    * const { boxes, scores, labels } = await detector.detect("photo.jpg", { scoreThreshold: 0.5 });
    * ```
    */
-  detect(image: ImageInput, options?: DetectOptions): Promise<Detections>;
+  detect(images: ImageInput, options?: DetectOptions): Promise<Detections>;
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detections[]>;
   detect(images: ImageInput | readonly ImageInput[], options?: DetectOptions): Promise<Detections | Detections[]>;
   async detect(images: ImageInput | readonly ImageInput[],
@@ -247,7 +253,7 @@ export class Detector extends Network {
    * @param images - as for {@link Detector.detect}.
    * @param options - `mode`: `"train"` uses the numbers of proposals of a training.
    */
-  async forward(images: readonly Tensor[], options: z.input<typeof ForwardOptions> = {}): Promise<DetectorOutput> {
+  async forward(images: readonly Tensor[], options: DetectorForwardOptionsInput = {}): Promise<DetectorOutput> {
     return wrapped(
       await this.native.forwardImages(natives(images), parse(ForwardOptions, options, "forward options")),
     ) as unknown as DetectorOutput;
