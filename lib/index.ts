@@ -3,7 +3,8 @@ export { createModel, listDetectors, listModels, Model, readWeightsInfo, type Fo
   type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
 export { createDetector, type CreateDetectorOptions } from "./api/detection/create-detector.js";
-export { Detector, type DetectorForwardOptionsInput, type Detections, type DetectorOutput } from "./api/detection/detector.js";
+export { Detector, type DetectorForwardOptionsInput, type Detections,
+  type DetectorOutput } from "./api/detection/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
   SkippedImage } from "./api/detection/detect.js";
 export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
@@ -19,8 +20,8 @@ export { exportStudent } from "./runs/export-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
   type DistillerParts, type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
-export { createSession, Session, type DistributedOption, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
-  type TrainEpochOptions } from "./api/session.js";
+export { createSession, Session, type DistributedOption, type SaveCheckpointOptions, type SessionPosition,
+  type SessionTarget, type TrainEpochOptions } from "./api/session.js";
 export { isCommonError, joinProcessGroup, ProcessGroup, type JoinOptions,
   type ProcessGroupMember } from "./api/process-group.js";
 export { metricDecimals, metricText, namedValue, primaryMetric, registryTask } from "./api/task.js";
@@ -81,8 +82,8 @@ export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size,
   StateDictOptionsInput } from "./config/schemas/detection/detector.js";
 export type { DType, Device, Exif, Metadata, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing, SplitName,
-  StoredDataSource, StoredDataSourceInput } from "./config/schemas/data.js";
+  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing, SplitName, StoredDataSource,
+  StoredDataSourceInput } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,

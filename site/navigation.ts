@@ -1,48 +1,11 @@
 // The navigation: the pages of docs that exist, by task, and the API reference.
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DefaultTheme } from "vitepress";
 import type { ApiTopic } from "./api/index-pages.js";
+import { pagesIn, SECTIONS, sectionsOf, titleOf } from "./sections.js";
 
 const docs = join(import.meta.dirname, "../docs");
-
-interface Section {
-  readonly title: string;
-  /** Paths below docs, without their ending. Those that don't exist are left out. */
-  readonly pages: readonly string[];
-}
-
-export const SECTIONS: readonly Section[] = [
-  { title: "Guides", pages: ["index", "guides/photographs", "guides/own-teacher", "guides/detector", "guides/ship",
-    "export", "guides/resume", "guides/application", "guides/processes", "guides/troubleshooting"] },
-  { title: "Training", pages: ["typescript", "command-line", "networks-and-data", "methods", "presets-and-studies",
-    "studies-at-scale", "runs", "checkpoints", "prediction"] },
-  { title: "Detection", pages: ["detection", "detection-data", "evaluation"] },
-  { title: "Programs", pages: ["embedding", "electron", "bundlers"] },
-  { title: "Machines", pages: ["platforms", "cuda", "distributed", "scaling"] },
-  { title: "Reference", pages: ["errors", "environment"] },
-  { title: "How it works", pages: ["architecture", "extending"] },
-];
-
-/** The pages of docs, without the API reference, as paths without their ending. */
-export function pagesIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => name.replaceAll("\\", "/"))
-    .filter((name) => name.endsWith(".md") && !name.startsWith("api/")).map((name) => name.slice(0, -".md".length))
-    .sort();
-}
-
-/** The sections with the pages that exist; those that no section names are the last one. */
-export function sectionsOf(pages: readonly string[], sections: readonly Section[] = SECTIONS): Section[] {
-  const named = sections.flatMap((section) => section.pages);
-  const others = { title: "More", pages: pages.filter((page) => !named.includes(page)) };
-  return [...sections, others].map(({ title, pages: own }) => ({ title, pages: own.filter((page) => pages.includes(page)) }))
-    .filter(({ pages: own }) => own.length > 0);
-}
-
-/** The first heading of a page. */
-export function titleOf(text: string): string {
-  return (/^# (.+)$/m.exec(text)?.[1] ?? "").replaceAll("`", "");
-}
 
 export function navigation(): DefaultTheme.NavItem[] {
   const [guides] = SECTIONS;
@@ -60,8 +23,9 @@ export function sidebars(): DefaultTheme.SidebarMulti {
   const topics = apiTopics();
   const api = (open: string): DefaultTheme.SidebarItem[] => [
     { text: "API reference", link: "/api/" },
-    ...topics.map(({ name, title, members }) => ({ text: title, link: `/api/${name}/`,
-      ...(name === open && { items: members.map((member) => ({ text: member.name, link: `/api/${name}/${member.page}` })) }) })),
+    ...topics.map(({ name, title, members }) => ({ text: title, link: `/api/${name}/`, ...(name === open &&
+      { items: members.map((member) => ({ text: member.name, link: `/api/${name}/${member.page}` })) }) })
+    ),
   ];
   // A sidebar for each topic: one with all members would be most of each page.
   return Object.fromEntries<DefaultTheme.SidebarItem[]>([
@@ -69,6 +33,11 @@ export function sidebars(): DefaultTheme.SidebarMulti {
     ["/api/", api("")],
     ["/", [...pages, { text: "API", items: [{ text: "API reference", link: "/api/" }] }]],
   ]);
+}
+
+/** The title of a page by its path below docs, if there is one. */
+export function titleOfPage(path: string): string | undefined {
+  return existsSync(join(docs, path)) ? titleOf(readFileSync(join(docs, path), "utf8")) : undefined;
 }
 
 function itemOf(page: string): DefaultTheme.SidebarItem {

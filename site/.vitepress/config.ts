@@ -1,28 +1,30 @@
 // The site: the pages of docs, with the API reference that site/api writes below it.
 import { defineConfig } from "vitepress";
-import { anchorOf, REPOSITORY, siteLink } from "../links.js";
-import { navigation, sidebars } from "../navigation.js";
+import { adaptLinks, anchorOf, BASE, REPOSITORY } from "../links.js";
+import { navigation, sidebars, titleOfPage } from "../navigation.js";
+
+/** A large network and the small one within it. */
+const ICON =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="15" fill="#3451b2"/>'
+  + '<circle cx="16" cy="16" r="6" fill="#fff"/></svg>';
 
 export default defineConfig({
   title: "reviewkd",
   description: "Train and distill image networks from TypeScript.",
   lang: "en",
   srcDir: "../docs",
-  // GitHub Pages serves a project below its name.
-  base: process.env["SITE_BASE"] ?? "/reviewkd/",
+  base: BASE,
   cleanUrls: true,
+  head: [["link", { rel: "icon", href: `data:image/svg+xml,${encodeURIComponent(ICON)}` }]],
   metaChunk: true,
   lastUpdated: false,
   markdown: {
     anchor: { slugify: anchorOf },
     config(md) {
-      const { link_open: before } = md.renderer.rules;
-      md.renderer.rules["link_open"] = (tokens, index, options, env: { relativePath?: string }, self) => {
-        const token = tokens[index];
-        const href = token?.attrGet("href");
-        if (typeof href === "string") token?.attrSet("href", siteLink(href, env.relativePath ?? ""));
-        return before?.(tokens, index, options, env, self) ?? self.renderToken(tokens, index, options);
-      };
+      md.core.ruler.push("adapt-links", ({ tokens, env }) => {
+        const { relativePath = "" } = env as { relativePath?: string };
+        for (const { children } of tokens) adaptLinks(children ?? [], relativePath, titleOfPage);
+      });
     },
   },
   themeConfig: {

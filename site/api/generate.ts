@@ -41,8 +41,10 @@ async function writeReexport(file: string, name: string): Promise<string> {
 export async function generateApi(): Promise<void> {
   await rm(out, { recursive: true, force: true });
   await mkdir(generated, { recursive: true });
-  await writeFile(join(generated, "tsconfig.json"), JSON.stringify({ extends: "../../tsconfig.build.json",
-    compilerOptions: { rootDir: "../..", noEmit: true, incremental: false }, include: ["*.ts", "../../lib/**/*.ts"] }));
+  await writeFile(join(generated, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.build.json",
+      compilerOptions: { rootDir: "../..", noEmit: true, incremental: false },
+      include: ["*.ts", "../../lib/**/*.ts"] }));
   const app = await Application.bootstrapWithPlugins({
     entryPoints: [await writeEntry("index.ts", "reviewkd"), await writeReexport("worker/index.ts", "reviewkd/worker")],
     tsconfig: join(generated, "tsconfig.json"),
@@ -62,7 +64,7 @@ export async function generateApi(): Promise<void> {
     validation: { notExported: true, invalidLink: true, notDocumented: false },
     treatWarningsAsErrors: true,
     ...MARKDOWN,
-  } as Parameters<typeof Application.bootstrapWithPlugins>[0]) as MarkdownApplication;
+  }) as MarkdownApplication;
   const tables = new OptionTables(await loadModules(join(root, "lib")));
   prepare(app, tables);
   app.renderer.defineRouter("topics", TopicRouter);
@@ -84,8 +86,8 @@ export async function generateApi(): Promise<void> {
 /** Types in signatures that readers need not know by name. */
 const INTERNAL = ["AnnotationColumns", "AnnotationOrder", "ApiClasses", "ApiFunctions", "BatchOptionsFor", "Constant",
   "Differentiated", "ForwardArguments", "ForwardOutput", "Internal", "Loss", "Masks", "NativeMember", "Overloaded",
-  "ProcessContext", "RemoteFunction",
-  "lib/datasets/detection/segmentations.ts:Rle", "StopSignals", "TABLE", "Unsendable", "__global.AbortSignal"];
+  "ProcessContext", "RemoteFunction", "lib/datasets/detection/segmentations.ts:Rle", "StopSignals", "TABLE",
+  "Unsendable", "__global.AbortSignal"];
 
 const MARKDOWN = {
   hidePageHeader: true,
@@ -123,7 +125,7 @@ function prepare(app: MarkdownApplication, tables: OptionTables): void {
     const context = theme.getRenderContext(page);
     const added = model.name === "TrainingWorker" ? inheritedText(inherited, page.project)
       : sections.map((section) => sectionText(section, context)).join("");
-    page.contents = tidied(`${page.contents ?? ""}${added}`);
+    page.contents = tidied(`${page.contents}${added}`);
   });
 }
 
@@ -137,5 +139,5 @@ function convertAsWritten(app: MarkdownApplication): void {
   const { converter } = app;
   const convert = converter.convertType.bind(converter);
   converter.convertType = (context, type, node?: ts.TypeNode) =>
-    node === undefined ? convert(context, type) : convert(context, node as never);
+    node === undefined ? convert(context, type as ts.Type) : convert(context, node);
 }

@@ -27,17 +27,21 @@ const KINDS = [
 export async function writeIndexPages({ project, out, generated }: Options): Promise<void> {
   const members = membersOf(project);
   const topics = [...TOPICS, ...NAMESPACES].map(({ name, title, summary }) => ({ name, title, summary,
-    members: members.filter((member) => folderOf(member) === name) }));
+    members: members.filter((member) => folderOf(member) === name) })
+  );
   for (const { name, title, summary, members: own } of topics) {
     await mkdir(join(out, name), { recursive: true });
     await writeFile(join(out, name, "index.md"), `# ${title}\n\n${summary}\n${tablesOf(own)}`);
   }
   const rows = topics.map(({ name, title, summary, members: own }) =>
-    `| [${title}](${name}/index.md) | ${summary} | ${own.length} |\n`);
+    `| [${title}](${name}/index.md) | ${summary} | ${own.length} |\n`
+  );
   await writeFile(join(out, "index.md"), `${INTRODUCTION}${rows.join("")}${SCHEMAS}`);
   const navigation: ApiTopic[] = topics.map(({ name, title, members: own }) => ({ name, title,
-    members: KINDS.flatMap(({ kinds }) => own.filter((member) => member.kindOf(kinds)).map((member) =>
-      ({ name: member.name, page: pageName(member) }))) }));
+    members: KINDS.flatMap(({ kinds }) =>
+      own.filter((member) => member.kindOf(kinds)).map((member) => ({ name: member.name, page: pageName(member) }))
+    ) })
+  );
   await writeFile(join(generated, "api.json"), JSON.stringify(navigation));
 }
 
@@ -69,14 +73,15 @@ export function membersOf(project: ProjectReflection): DeclarationReflection[] {
   const inside = (reflection: DeclarationReflection): DeclarationReflection[] =>
     reflection.kindOf([ReflectionKind.Module, ReflectionKind.Namespace]) ? (reflection.children ?? []).flatMap(inside)
       : reflection.kind === ReflectionKind.Reference ? [] : [reflection];
-  return (project.children ?? []).flatMap(inside);
+  return (project.children ?? []).flatMap(inside).sort((a, b) => a.name.localeCompare(b.name, "en"));
 }
 
 function tablesOf(members: readonly DeclarationReflection[]): string {
   return KINDS.map(({ title, kinds }) => {
     const rows = members.filter((member) => member.kindOf(kinds)).map((member) =>
-      `| [\`${member.name}\`](${pageName(member)}.md) | ${firstSentence(member)} |\n`);
-    return rows.length === 0 ? "" : `\n## ${title}\n\n| | |\n|---|---|\n${rows.join("")}`;
+      `| [\`${member.name}\`](${pageName(member)}.md) | ${firstSentence(member)} |\n`
+    );
+    return rows.length === 0 ? "" : `\n## ${title}\n\n| name | description |\n|---|---|\n${rows.join("")}`;
   }).join("");
 }
 

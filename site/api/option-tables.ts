@@ -19,7 +19,7 @@ const DEPTH = 3;
 
 export class OptionTables {
   readonly #sections = new Map<DeclarationReflection, Section[]>();
-  readonly #found = new Map<DeclarationReflection, SourceSchema>();
+  readonly #schemas = new Map<DeclarationReflection, SourceSchema>();
 
   constructor(private readonly modules: Awaited<ReturnType<typeof loadModules>>) {}
 
@@ -30,15 +30,14 @@ export class OptionTables {
     const tables = parts.flatMap((part) => {
       const target = part.type === "reference" ? part.reflection as DeclarationReflection | undefined : undefined;
       return target?.kind === ReflectionKind.Interface && target.children !== undefined
-        ? [{ title: target.name, text: target.comment === undefined ? "" : textOf(target.comment), rows: target.children }]
-        : [];
+        ? [{ title: target.name, text: textOf(target.comment), rows: target.children }] : [];
     });
     return [...this.#sections.get(reflection) ?? [], ...tables];
   }
 
   /** Options without a description, as `TYPE.option`. */
   undescribed(): string[] {
-    return [...this.#found].filter(([, { side }]) => side === "input").flatMap(([reflection]) =>
+    return [...this.#schemas].filter(([, { side }]) => side === "input").flatMap(([reflection]) =>
       [...this.#sections.get(reflection)?.flatMap(({ rows }) => rows) ?? [], ...reflection.children ?? []]
         .filter((row) => row.type?.type !== "literal" && row.comment === undefined)
         .map((row) => `${reflection.name}.${row.name}`)
@@ -56,7 +55,7 @@ export class OptionTables {
         for (const child of reflection.children ?? []) useSourceDefault(child, context.getSymbolFromReflection(child));
         continue;
       }
-      this.#found.set(reflection, found);
+      this.#schemas.set(reflection, found);
       // The comment stands above the constant, not above the type that is inferred from it.
       const constant = context.checker.getSymbolAtLocation(found.declaration.name);
       const comment = constant === undefined ? undefined : context.getComment(constant, ReflectionKind.Variable);
@@ -64,7 +63,7 @@ export class OptionTables {
       // An interface with members of its own is more than its schema.
       if (isOnlySchema(symbol)) types.name(found.schema, reflection, found.side);
     }
-    for (const [reflection, found] of this.#found) {
+    for (const [reflection, found] of this.#schemas) {
       const rows = new Rows(context, types, found.side);
       if (reflection.kind === ReflectionKind.Interface) rows.fill(reflection, found.schema);
       else this.#fillAlias(reflection, found, rows, types);
@@ -76,39 +75,44 @@ export class OptionTables {
     const options = schema instanceof z.ZodUnion ? schema.options as readonly z.ZodType[] : [];
     const key = (schema as z.ZodDiscriminatedUnion)._zod.def.discriminator;
     if (options.length === 0 || !options.every((option) => option instanceof z.ZodObject)) {
-      reflection.type = types.structureOf(schema, side) ?? reflection.type;
+      const structure = types.structureOf(schema, side);
+      if (structure !== undefined) reflection.type = structure;
       return;
     }
     const comments = alternativesOf(declaration, rows.context.checker).map(commentBefore);
     const symbol = rows.context.getSymbolFromReflection(reflection) as ts.Symbol;
     const type = rows.context.checker.getDeclaredTypeOfSymbol(symbol);
     const members = type.isUnion() ? type.types : [type];
-    const titles = options.map((option) => tagOf(option as z.ZodObject, key));
+    const titles = options.map((option) => tagOf(option, key));
     reflection.type = new UnknownType(titles.map((title) => `{ ${key}: "${title}"; … }`).join(" | "));
     this.#sections.set(reflection, options.map((option, index) => {
       const title = titles[index] ?? "";
       const member = members.find((one) => tagOfType(one, key, rows.context.checker) === title);
-      return { title, text: comments[index] ?? "", rows: rows.create(reflection, option as z.ZodObject, member) };
+      return { title, text: comments[index] ?? "", rows: rows.create(reflection, option, member) };
     }));
   }
 }
 
 /**
- * Removes the constants that are schemas. Only their types are exported, which typedoc lists as a type of its own before
- * that of the same name.
+ * Removes the constants that are schemas: where types alone are exported, typedoc lists that of a constant as well, before
+ * the type of the same name.
  */
 function removeSchemas({ project }: Context): void {
   const declarations = declarationsOf(project);
-  const last = new Map(declarations.map((reflection) => [`${String(reflection.parent?.id)} ${reflection.name}`, reflection]));
+  const last = new Map(
+    declarations.map((reflection) => [`${String(reflection.parent?.id)} ${reflection.name}`, reflection]),
+  );
   for (const reflection of declarations) {
-    if (last.get(`${String(reflection.parent?.id)} ${reflection.name}`) !== reflection) project.removeReflection(reflection);
+    if (last.get(`${String(reflection.parent?.id)} ${reflection.name}`) !== reflection)
+      project.removeReflection(reflection);
   }
 }
 
 /** The default of a property that comes from a schema which is not exported: typedoc takes the schema for it. */
 function useSourceDefault(child: DeclarationReflection, symbol: ts.Symbol | undefined): void {
   const [declaration] = symbol?.declarations ?? [];
-  if (declaration === undefined || !ts.isPropertyAssignment(declaration) && !ts.isShorthandPropertyAssignment(declaration))
+  if (declaration === undefined ||
+    !ts.isPropertyAssignment(declaration) && !ts.isShorthandPropertyAssignment(declaration))
     return;
   const value = symbol === undefined ? undefined : defaultInSource(symbol);
   if (value === undefined) delete child.defaultValue;
@@ -120,20 +124,22 @@ function withoutInternal(comment: Comment): Comment {
   return comment;
 }
 
-function textOf(comment: Comment): string {
-  return comment.summary.map(({ text }) => text).join("");
+function textOf(comment: Comment | undefined): string {
+  return comment?.summary.map(({ text }) => text).join("") ?? "";
 }
 
 function declarationsOf(project: ProjectReflection): DeclarationReflection[] {
   return Object.values(project.reflections).filter((reflection): reflection is DeclarationReflection =>
     reflection instanceof DeclarationReflection &&
-    reflection.kindOf([ReflectionKind.Interface, ReflectionKind.TypeAlias]));
+    reflection.kindOf([ReflectionKind.Interface, ReflectionKind.TypeAlias])
+  );
 }
 
 function isOnlySchema(symbol: ts.Symbol | undefined): boolean {
   return !symbol?.declarations?.some((declaration) =>
     ts.isInterfaceDeclaration(declaration) &&
-    (declaration.members.length > 0 || !declaration.heritageClauses?.[0]?.getText().includes("z.")));
+    (declaration.members.length > 0 || !declaration.heritageClauses?.[0]?.getText().includes("z."))
+  );
 }
 
 function tagOf(option: z.ZodObject, key: string): string {
@@ -186,13 +192,15 @@ class Rows {
       }
       const value = symbol === undefined ? undefined : this.context.checker.getTypeOfSymbol(symbol);
       this.#describe(row, field, symbol);
-      if (row.type === undefined && value !== undefined) row.type = this.context.converter.convertType(this.context, value);
+      if (row.type === undefined && value !== undefined)
+        row.type = this.context.converter.convertType(this.context, value);
       return [row, ...this.#nested(parent, field, row.name, value, depth)];
     });
   }
 
   #describe(row: DeclarationReflection, field: z.ZodType, symbol: ts.Symbol | undefined): void {
-    row.type = this.types.typeOf(field, this.side) ?? row.type;
+    const type = this.types.typeOf(field, this.side);
+    if (type !== undefined) row.type = type;
     const comment = row.comment ?? this.#commentOf(field, symbol);
     if (comment !== undefined) row.comment = comment;
     if (this.side === "output") return;

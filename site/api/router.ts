@@ -1,6 +1,6 @@
 // Where the page of each member is: api/TOPIC/NAME.
 import { posix } from "node:path";
-import { type PageDefinition, type ProjectReflection, type Reflection, ReflectionKind, type RouterTarget } from "typedoc";
+import { type PageDefinition, type ProjectReflection, type Reflection, ReflectionKind } from "typedoc";
 import { MemberRouter } from "typedoc-plugin-markdown";
 import { topicOf } from "./topics.js";
 
@@ -14,7 +14,7 @@ export function pageName(reflection: Reflection): string {
 
 export class TopicRouter extends MemberRouter {
   /** Modules and namespaces have no page: the pages of topics, which list their members, take their place. */
-  override buildPages(project: ProjectReflection): PageDefinition<RouterTarget>[] {
+  override buildPages(project: ProjectReflection): PageDefinition[] {
     const pages = super.buildPages(project).filter(({ model }) => !isContainer(model as Reflection));
     for (const { url, model } of pages) pageNames.set(model as Reflection, posix.basename(url, ".md"));
     return pages;

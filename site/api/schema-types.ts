@@ -49,7 +49,7 @@ export function defaultOf(schema: z.ZodType): string | undefined {
 function literal(value: unknown): string {
   const text = JSON.stringify(value).replaceAll(",", ", ").replace(/"(\w+)":/g, "$1: ").replace(/\{(?=.)/g, "{ ")
     .replace(/(?<=.)\}/g, " }").replace("{  }", "{}");
-  return text === "{ kind: \"sgd\" }" || text.length <= 40 ? text : "…";
+  return text === '{ kind: "sgd" }' || text.length <= 40 ? text : "…";
 }
 
 /** The schema, and those that it was copied from when a description or a check was added. */
@@ -122,8 +122,9 @@ export class SchemaTypes {
     }
   }
 
-  #joined(schemas: readonly (z.ZodType | undefined)[], side: Side,
-    join: (types: SomeType[]) => SomeType): SomeType | undefined {
+  #joined(schemas: readonly (z.ZodType | undefined)[], side: Side, join: (types: SomeType[]) => SomeType):
+    | SomeType
+    | undefined {
     const types = schemas.map((schema) => (schema === undefined ? undefined : this.typeOf(schema, side)));
     return types.includes(undefined) ? undefined : join(types as SomeType[]);
   }

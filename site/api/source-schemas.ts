@@ -29,8 +29,9 @@ export async function loadModules(folder: string): Promise<ReadonlyMap<string, M
  * The schema of `interface X extends z.input<typeof Y>`, of an interface that extends such a one, or of
  * `type X = z.infer<typeof Y>`.
  */
-export function schemaOf(symbol: ts.Symbol, checker: ts.TypeChecker,
-  modules: ReadonlyMap<string, Module>): SourceSchema | undefined {
+export function schemaOf(symbol: ts.Symbol, checker: ts.TypeChecker, modules: ReadonlyMap<string, Module>):
+  | SourceSchema
+  | undefined {
   for (const declaration of symbol.declarations ?? []) {
     const nodes = ts.isInterfaceDeclaration(declaration)
       ? declaration.heritageClauses?.flatMap((clause) => [...clause.types]) ?? []
@@ -52,11 +53,13 @@ function schemaOfParent(node: ts.ExpressionWithTypeArguments, checker: ts.TypeCh
 
 const SIDES: Readonly<Record<string, Side>> = { "z.input": "input", "z.infer": "output", "z.output": "output" };
 
-function schemaOfNode(node: ts.Node, checker: ts.TypeChecker, name: string,
-  modules: ReadonlyMap<string, Module>): SourceSchema | undefined {
+function schemaOfNode(node: ts.Node, checker: ts.TypeChecker, name: string, modules: ReadonlyMap<string, Module>):
+  | SourceSchema
+  | undefined {
   if (!ts.isTypeReferenceNode(node) && !ts.isExpressionWithTypeArguments(node)) return undefined;
   const [first] = node.typeArguments ?? [];
-  if (/^(?:Omit|Pick)\b/.test(node.getText()) && first !== undefined) return schemaOfNode(first, checker, name, modules);
+  if (/^(?:Omit|Pick)\b/.test(node.getText()) && first !== undefined)
+    return schemaOfNode(first, checker, name, modules);
   const side = SIDES[(ts.isTypeReferenceNode(node) ? node.typeName : node.expression).getText()];
   const [query] = node.typeArguments ?? [];
   if (side === undefined || query === undefined || !ts.isTypeQueryNode(query)) return undefined;
@@ -102,7 +105,8 @@ function elementsOf(list: ts.Expression, checker: ts.TypeChecker): ts.Expression
 /** The node with the comment of an alternative: the constant that it names, or itself. */
 function commented(element: ts.Expression, checker: ts.TypeChecker): ts.Node {
   let inner: ts.Expression = element;
-  while (ts.isCallExpression(inner) && ts.isPropertyAccessExpression(inner.expression)) inner = inner.expression.expression;
+  while (ts.isCallExpression(inner) && ts.isPropertyAccessExpression(inner.expression))
+    inner = inner.expression.expression;
   const declaration = ts.isIdentifier(inner) ? declarationOf(inner, checker) : undefined;
   return declaration?.parent.parent ?? element;
 }
@@ -119,7 +123,8 @@ export function commentBefore(node: ts.Node): string {
   const range = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
   const comment = range === undefined ? "" : text.slice(range.pos, range.end);
   return /^\/\*\*/.test(comment)
-    ? comment.replace(/^\/\*\*|\*\/$/g, "").replace(/^\s*\* ?/gm, "").replace(/^@see[^]*$/m, "").replace(/\s+/g, " ").trim()
+    ? comment.replace(/^\/\*\*|\*\/$/g, "").replace(/^\s*\* ?/gm, "").replace(/^@see[^]*$/m, "").replace(/\s+/g, " ")
+      .trim()
     : "";
 }
 

@@ -7,8 +7,12 @@ export function tidied(page: string): string {
     .replaceAll(/^#+ (?:Inherited from|Overrides|Implementation of)\n\n`.*\n+/gm, "")
     .replaceAll(/^## (?:Extends|Extended by|Implements)\n\n(?:- .*\n)+\n?/gm, "")
     .replaceAll(/^(## Type Parameters\n\n\| Type Parameter \|\n.*\n(?:\| .* \|\n)+)/gm, "$1")
-    .replaceAll(/^\|.*\|$/gm, (row) => row.replaceAll("| `undefined` |", "| |").replaceAll("| `...` |", "| |")
-      .replaceAll("| - |", "| |").replaceAll("| :------ ", "|---").replace("Default value", "Default"))
+    .replaceAll(/^\|.*\|$/gm,
+      (row) =>
+        row.replaceAll(/(?<!\\)\| (?:`undefined`|`\.\.\.`|-) (?=\|)/g, "| ").replaceAll("| :------ ", "|---").replace(
+          "Default value",
+          "Default",
+        ))
     .replaceAll(/^```ts\ntype .*\n```$/gm, (block) => block.replaceAll(" | { ", "\n  | { ").replace("= {", "=\n  | {"));
   return `${text.trimEnd()}\n${source === undefined ? "" : `\n<small>${asHtml(source)}</small>\n`}`;
 }

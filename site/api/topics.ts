@@ -14,7 +14,8 @@ export const TOPICS: readonly Topic[] = [
   { name: "worker", title: "Worker", summary: "The package `reviewkd/worker`: a trainer in a process of its own.",
     files: /^worker\// },
   { name: "training", title: "Training", summary: "`fit`, sessions, and the settings of a training.",
-    files: /^(?:fit|runs)\/|^api\/(?:session|task|native-object)\.|schemas\/(?:training|fit-event|epoch|losses|task|run-record)\./ },
+    files:
+      /^(?:fit|runs)\/|^api\/(?:session|task|native-object)\.|schemas\/(?:training|fit-event|epoch|losses|task|run-record)\./ },
   { name: "networks", title: "Networks", summary: "Classifiers by name, their weights files, and predictions.",
     files: /^(?:weights|api\/classification)\/|^api\/(?:model|network)\.|schemas\/(?:model|weights)\./ },
   { name: "distillation", title: "Distillation", summary: "Teacher, student and the methods between them.",
@@ -36,8 +37,9 @@ export const TOPICS: readonly Topic[] = [
 
 /** The namespaces that the package exports, whose members are a topic of their own. */
 export const NAMESPACES: readonly Omit<Topic, "files">[] = [
-  { name: "functional", title: "functional", summary: "Operations on tensors: `import { functional } from \"reviewkd\"`." },
-  { name: "masks", title: "masks", summary: "Run-length encoded masks: `import { masks } from \"reviewkd\"`." },
+  { name: "functional", title: "functional",
+    summary: 'Operations on tensors: `import { functional } from "reviewkd"`.' },
+  { name: "masks", title: "masks", summary: 'Run-length encoded masks: `import { masks } from "reviewkd"`.' },
 ];
 
 /** The topic of what a file declares; its path is relative to `lib`. */

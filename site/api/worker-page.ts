@@ -3,11 +3,12 @@ import { DeclarationReflection, type ProjectReflection, ReflectionKind } from "t
 import { membersOf } from "./index-pages.js";
 import { folderOf, pageName } from "./router.js";
 
-/** Takes the inherited members from the interface; returns their names. */
+/** Removes the inherited members of an interface; returns their names. */
 export function takeInherited(project: ProjectReflection, name: string): string[] {
   const found = Object.values(project.reflections).find((reflection): reflection is DeclarationReflection =>
     reflection instanceof DeclarationReflection && reflection.kind === ReflectionKind.Interface &&
-    reflection.name === name);
+    reflection.name === name
+  );
   if (found === undefined) throw new Error(`no interface ${name} in the API reference. Adapt site/api/generate.ts.`);
   const inherited = (found.children ?? []).filter((child) => child.inheritedFrom !== undefined);
   for (const child of inherited) project.removeReflection(child);

@@ -1,5 +1,5 @@
 // Runs the blocks of docs that say `run`, each page in a folder with small drawn data, in the order of the page.
-import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -28,16 +28,17 @@ async function writeWeights(directory: string, name: string, file: string, numCl
   await model.save(join(directory, file));
 }
 
+async function writePictures(directory: string, name: string): Promise<void> {
+  const image = picture(64, 48, name.length);
+  await writeFiles(directory, { [name]: await (name.endsWith(".png") ? image.png() : image.jpeg()).toBuffer() });
+}
+
 /** Files that a reader has, by the words of a page that name them. */
 const FILES: Readonly<Record<string, (directory: string) => Promise<void>>> = {
   "image-folder": (directory) =>
     writeImageFolder(join(directory, "photos"), { cat: { train: 4, val: 2 }, dog: { train: 4, val: 2 } }),
-  "new-photos": async (directory) => {
-    await writeFiles(join(directory, "new-photos"), { "1.jpg": await picture(40, 30, 1).jpeg().toBuffer() });
-  },
-  "street.jpg": async (directory) => {
-    await writeFiles(directory, { "street.jpg": await picture(64, 48, 2).jpeg().toBuffer() });
-  },
+  "new-photos": (directory) => writePictures(directory, "new-photos/1.jpg"),
+  "street.jpg": (directory) => writePictures(directory, "street.jpg"),
   "voc:VOC": (directory) => writeVocFolder(join(directory, "VOC"), { train: 4, val: 2 }),
   "cifar-100-binary": async (directory) => {
     await writeFiles(join(directory, "data/cifar-100-binary"), { "train.bin": cifarRecords(100),
@@ -45,6 +46,14 @@ const FILES: Readonly<Record<string, (directory: string) => Promise<void>>> = {
   },
   "resnet34-b627a593.pth": (directory) => writeWeights(directory, "resnet34", "resnet34-b627a593.pth", 1000),
   "mobilenet_v2-b0353104.pth": (directory) => writeWeights(directory, "mobilenetv2", "mobilenet_v2-b0353104.pth", 1000),
+  "resnet56.pth": (directory) => writeWeights(directory, "resnet56", "resnet56.pth", 100),
+  "runs/r20/student.safetensors": async (directory) => {
+    await mkdir(join(directory, "runs/r20"), { recursive: true });
+    await writeWeights(directory, "resnet20", "runs/r20/student.safetensors", 100);
+  },
+  "photo.jpg": (directory) => writePictures(directory, "photo.jpg"),
+  "other.png": (directory) => writePictures(directory, "other.png"),
+  '"photos"': (directory) => writePictures(directory, "photos/1.jpg"),
   "teacher.pth": (directory) => writeWeights(directory, "resnet56", "teacher.pth", 100),
 };
 
@@ -68,7 +77,13 @@ async function runBlock({ language, code, place }: Block, directory: string, ind
   expect(language, place).to.equal("ts");
   const program = join(directory, `program-${index}.mts`);
   await writeFile(program, `${code.replaceAll('from "reviewkd"', 'from "./reviewkd.mjs"')}\nexport {};\n`);
-  await import(pathToFileURL(program).href);
+  const { log } = console;
+  console.log = () => undefined;
+  try {
+    await import(pathToFileURL(program).href);
+  } finally {
+    console.log = log;
+  }
 }
 
 describe("the guides", function () {

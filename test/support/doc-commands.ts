@@ -6,7 +6,9 @@ import { buildProgram } from "../../lib/cli/program.js";
 /** The commands of a shell block, each as its words, without comments and redirections. */
 export function commandsOf(code: string): string[][] {
   const lines = code.replaceAll(/\\\n\s*/g, " ");
-  const variables = new Map([...lines.matchAll(/^(\w+)="([^"]*)"$/gm)].map(([, name = "", value = ""]) => [name, value]));
+  const variables = new Map(
+    [...lines.matchAll(/^(\w+)="([^"]*)"$/gm)].map(([, name = "", value = ""]) => [name, value]),
+  );
   const text = lines.replaceAll(/\$(\w+)/g, (all, name: string) => variables.get(name) ?? all)
     .replaceAll(/\$\([^)]*\)/g, "OUTPUT");
   return text.split("\n").flatMap((line) => {
@@ -47,7 +49,10 @@ export function usageProblem(words: readonly string[]): string | undefined {
   visit(program, (command) => {
     command.configureOutput({ writeOut() {} });
     // Groups of commands have no action of their own.
-    if (command.commands.length === 0) command.action(() => ran.push(command));
+    if (command.commands.length === 0)
+      command.action(() => {
+        ran.push(command);
+      });
   });
   try {
     program.parse(given, { from: "user" });

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import * as reviewkd from "../../lib/index.js";
 import { type Block, blocksOf, exampleBlocks, pages, readPage, root, typeErrors } from "../support/doc-blocks.js";
 
-/** What examples in doc comments leave to their reader: objects that other examples create. */
+/** Objects that examples in doc comments take from others. */
 const CONTEXT: Readonly<Record<string, string>> = {
   data: 'import("reviewkd").Dataset<import("reviewkd").Batch>',
   detector: 'import("reviewkd").Detector',
@@ -45,9 +45,7 @@ function programOf({ code }: Block): string {
   const missing = (names: readonly string[]): string[] => names.filter((name) => isUsed(name) && !isDeclared(name));
   const worker = missing(["startWorker"]);
   const files = missing(["writeFile", "readFile"]);
-  return `${importOf(missing(Object.keys(reviewkd)), "reviewkd")}${importOf(worker, "reviewkd/worker")}${importOf(files, "node:fs/promises")}${
-    missing(Object.keys(CONTEXT)).map((name) => `declare const ${name}: ${CONTEXT[name] ?? ""};\n`).join("")
-  }${code}\nexport {};\n`;
+  return `${importOf(missing(Object.keys(reviewkd)), "reviewkd")}${importOf(worker, "reviewkd/worker")}${importOf(files, "node:fs/promises")}${missing(Object.keys(CONTEXT)).map((name) => `declare const ${name}: ${CONTEXT[name] ?? ""};\n`).join("")}${code}\nexport {};\n`;
 }
 
 function importOf(names: readonly string[], module: string): string {

@@ -2,8 +2,8 @@
 // lists by image keep the order of the images; boxes are [N, 4], x1 y1 x2 y2.
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/schemas/common.js";
-import { AnchorOptions, type AnchorOptionsInput, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
-  switchOf } from "../../config/schemas/detection/detector.js";
+import { AnchorOptions, type AnchorOptionsInput, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf,
+  Size, switchOf } from "../../config/schemas/detection/detector.js";
 import { assertObject, parse } from "../../config/validation.js";
 import type { Detections } from "../detection/detector.js";
 import type { StateDict, Tensor } from "../tensor.js";

@@ -34,8 +34,8 @@ describe("commands in the documentation", () => {
 
   it("are split as a shell splits them", () => {
     expect(commandsOf('A=1 npx reviewkd train --run "a b" \\\n  --epochs 3   # three\nnpm ci && npx reviewkd doctor'))
-      .to.deep.equal([["A=1", "npx", "reviewkd", "train", "--run", "a b", "--epochs", "3"], ["npm", "ci"],
-        ["npx", "reviewkd", "doctor"]]);
+      .to.deep.equal([["A=1", "npx", "reviewkd", "train", "--run", "a b", "--epochs", "3"], ["npm", "ci"], ["npx",
+        "reviewkd", "doctor"]]);
     expect(reviewkdWords(["npm", "install", "reviewkd"])).to.equal(undefined);
     expect(reviewkdWords(["A=1", "srun", "node_modules/.bin/reviewkd", "distill"])).to.deep.equal(["distill"]);
   });
