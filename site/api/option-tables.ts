@@ -94,8 +94,8 @@ export class OptionTables {
 }
 
 /**
- * Removes the constants that are schemas: where types alone are exported, typedoc lists that of a constant as well, before
- * the type of the same name.
+ * Removes constants that are schemas: of those whose types alone are exported, typedoc lists the constant's type first,
+ * under the same name.
  */
 function removeSchemas({ project }: Context): void {
   const declarations = declarationsOf(project);

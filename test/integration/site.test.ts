@@ -74,10 +74,10 @@ describe("the built site", function () {
   it("leads from its first page to each guide and to the API, without an error of a script", async () => {
     await open("");
     expect(await page.textContent("h1")).to.include("Distill image networks in TypeScript");
-    const links = await page.$$eval(".VPSidebar a",
-      (anchors) => anchors.map((anchor) => (anchor as unknown as { readonly href: string }).href));
-    expect(links.map((link) => new URL(link).pathname)).to.include.members([`${BASE}guides/photographs`,
-      `${BASE}typescript`, `${BASE}api/`]);
+    const links = await page.evaluate<string[]>(
+      '[...document.querySelectorAll(".VPSidebar a")].map((a) => a.pathname)',
+    );
+    expect(links).to.include.members([`${BASE}guides/photographs`, `${BASE}typescript`, `${BASE}api/`]);
     await page.click('.VPSidebar a[href$="guides/photographs"]');
     await page.waitForSelector("h1:has-text('Distill on your own photographs')");
     await page.click('.VPNavBar a[href$="/api/"]');
@@ -87,9 +87,8 @@ describe("the built site", function () {
 
   it("has a row with type, default and description for an option", async () => {
     await open("api/networks/ModelOptionsInput");
-    const cells = await page.$$eval("tr:has(#property-seed) td",
-      (found) => found.map(({ textContent }) => textContent));
-    expect(cells.map((cell) => cell?.trim())).to.deep.equal(["seed?", "integer ≥ 0", "0",
+    const cells = await page.locator("tr:has(#property-seed) td").allTextContents();
+    expect(cells.map((cell) => cell.trim())).to.deep.equal(["seed?", "integer ≥ 0", "0",
       "Seeds the published initialisation."]);
   });
 
@@ -98,8 +97,7 @@ describe("the built site", function () {
     await page.keyboard.press("Control+k");
     await page.fill(".VPLocalSearchBox input", "accumulateBatches");
     await page.waitForSelector(".VPLocalSearchBox .result");
-    const results = await page.$$eval(".VPLocalSearchBox .result",
-      (found) => found.map(({ textContent }) => textContent));
+    const results = await page.locator(".VPLocalSearchBox .result").allTextContents();
     expect(results.join()).to.include("TrainingOptionsInput");
   });
 

@@ -5,7 +5,8 @@ import { chromium, type Browser } from "playwright-core";
 
 /** The path of a Chromium: the one that REVIEWKD_CHROMIUM names, or the first on PATH. */
 export function findChromium(): string | undefined {
-  // @env REVIEWKD_CHROMIUM tests: The Chromium in which the example's window and the site are tested. Default: the first on `PATH`.
+  // @env REVIEWKD_CHROMIUM tests: The Chromium in which the example's window and the site are tested. Default: the
+  // first on `PATH`.
   const named = process.env["REVIEWKD_CHROMIUM"];
   if (named !== undefined && named !== "") return named;
   const places = (process.env["PATH"] ?? "").split(delimiter);
