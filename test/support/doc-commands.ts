@@ -44,6 +44,7 @@ export function reviewkdWords(command: readonly string[]): string[] | undefined 
 export function usageProblem(words: readonly string[]): string | undefined {
   const isWhole = !words.includes("…");
   const given = words.filter((word) => word !== "…");
+  if (given.length === 0) return undefined;
   const program = buildProgram();
   const ran: Command[] = [];
   visit(program, (command) => {

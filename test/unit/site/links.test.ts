@@ -5,10 +5,10 @@ import { adaptLinks, anchorOf, siteLink, type Token } from "../../../site/links.
 function linkTokens(href: string, text: string): Token[] {
   const token = (type: string, content = ""): Token & { href: string | null } => ({ type, content,
     href: type === "link_open" ? href : null, attrGet() {
-      return this.href;
-    }, attrSet(_, value) {
-      this.href = value;
-    } });
+    return this.href;
+  }, attrSet(_, value) {
+    this.href = value;
+  } });
   return [token("link_open"), token("code_inline", text), token("link_close")];
 }
 
@@ -35,7 +35,9 @@ describe("links of the site", () => {
     const other = linkTokens("../lib/errors.ts", "lib/errors.ts");
     adaptLinks(other, "errors.md", title);
     expect([other[0]?.attrGet("href"), other[1]?.content]).to.deep.equal([
-      "https://github.com/reviewkd/reviewkd/blob/main/lib/errors.ts", "lib/errors.ts"]);
+      "https://github.com/reviewkd/reviewkd/blob/main/lib/errors.ts",
+      "lib/errors.ts",
+    ]);
   });
 
   it("find headings by the anchors that GitHub gives them", () => {

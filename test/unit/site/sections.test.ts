@@ -12,8 +12,10 @@ describe("the navigation of the site", () => {
   });
 
   it("leaves out pages that do not exist, and lists unknown ones at the end", () => {
-    expect(sectionsOf(["index", "new"], [{ title: "Guides", pages: ["index", "export"] }, { title: "Empty",
-      pages: ["export"] }])).to.deep.equal([{ title: "Guides", pages: ["index"] }, { title: "More", pages: ["new"] }]);
+    expect(
+      sectionsOf(["index", "new"], [{ title: "Guides", pages: ["index", "export"] }, { title: "Empty",
+        pages: ["export"] }]),
+    ).to.deep.equal([{ title: "Guides", pages: ["index"] }, { title: "More", pages: ["new"] }]);
   });
 
   it("names no page in two sections", () => {
