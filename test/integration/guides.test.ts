@@ -13,14 +13,16 @@ import { writeVocFolder } from "../support/voc-folder.js";
 import { runHere } from "./run-here.js";
 
 /** Trainings of guides take hours: these end after two steps of a few small images. */
-const SMALL = ["--max-steps", "2", "--batch-size", "4", "--evaluation-batch-size", "8", "--threads", "1"];
+const SMALL = ["--max-steps", "2", "--batch-size", "4", "--evaluation-batch-size", "8", "--limit-test", "16",
+  "--threads", "1"];
 
 /** The package as programs of guides import it: its own functions, with a training that ends soon. */
 const PACKAGE = `
 import { fit as train, loadDataset as load } from "LIB/index.ts";
 export * from "LIB/index.ts";
 export const fit = (options) => train({ ...options, maxSteps: 2, batchSize: 4, evaluationBatchSize: 8, threads: 1 });
-export const loadDataset = (source, options) => load(source.kind === "image-folder" ? { ...source, imageSize: 64 } : source, options);
+export const loadDataset = (source, options) =>
+  load({ ...source, limitTest: 16, ...(source.kind === "image-folder" && { imageSize: 64 }) }, options);
 `;
 
 async function writeWeights(directory: string, name: string, file: string, numClasses: number): Promise<void> {
