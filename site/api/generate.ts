@@ -125,7 +125,10 @@ function prepare(app: MarkdownApplication, tables: OptionTables): void {
     const context = theme.getRenderContext(page);
     const added = model.name === "TrainingWorker" ? inheritedText(inherited, page.project)
       : sections.map((section) => sectionText(section, context)).join("");
-    page.contents = tidied(`${page.contents}${added}`);
+    // Tables of options need the width more than their page an outline.
+    const isType = model.kindOf([ReflectionKind.Interface, ReflectionKind.TypeAlias]);
+    const head = isType ? "---\naside: false\n---\n\n" : "";
+    page.contents = `${head}${tidied(`${page.contents}${added}`)}`;
   });
 }
 
