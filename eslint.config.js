@@ -10,7 +10,7 @@ const nodeGlobals = Object.fromEntries(
 
 export default defineConfig(
   globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/",
-    "node_modules/"]),
+    "node_modules/", "site/"]),
   {
     linterOptions: { reportUnusedDisableDirectives: "error" },
     // Long strings stay whole, so that a message can be searched for.

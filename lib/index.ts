@@ -1,12 +1,13 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-export { createModel, listDetectors, listModels, Model, readWeightsInfo, type ModelOutput,
+export { createModel, listDetectors, listModels, Model, readWeightsInfo, type ForwardOptionsInput, type ModelOutput,
   type StageFeature } from "./api/model.js";
 export { Network, type EvaluateOptions } from "./api/network.js";
 export type { ExportOnnxOptions, OnnxProgress } from "./api/onnx/export-onnx.js";
 export type { OnnxFile } from "./config/schemas/onnx.js";
 export type { ExportTransformersOptions } from "./api/onnx/export-transformers.js";
 export { createDetector, type CreateDetectorOptions } from "./api/detection/create-detector.js";
-export { Detector, type Detections, type DetectorOutput } from "./api/detection/detector.js";
+export { Detector, type DetectorForwardOptionsInput, type Detections,
+  type DetectorOutput } from "./api/detection/detector.js";
 export type { DetectAllOptions, DetectedImage, DetectOptions, ImageInput,
   SkippedImage } from "./api/detection/detect.js";
 export type { ClassifiedImage, ClassifyAllOptions, ClassifyOptions,
@@ -23,8 +24,8 @@ export { loadStudent, readRunData } from "./runs/load-student.js";
 export { createDistiller, Distiller, listMethods, type AnyDistiller, type DetectorDistillerOutput, type DistillerOutput,
   type DistillerParts, type TermOutput } from "./api/distiller.js";
 export { explainPair, type ExplainPairOptions } from "./api/explain-pair.js";
-export { createSession, Session, type SaveCheckpointOptions, type SessionPosition, type SessionTarget,
-  type TrainEpochOptions } from "./api/session.js";
+export { createSession, Session, type DistributedOption, type SaveCheckpointOptions, type SessionPosition,
+  type SessionTarget, type TrainEpochOptions } from "./api/session.js";
 export { isCommonError, joinProcessGroup, ProcessGroup, type JoinOptions,
   type ProcessGroupMember } from "./api/process-group.js";
 export { metricDecimals, metricText, namedValue, primaryMetric, registryTask } from "./api/task.js";
@@ -32,6 +33,7 @@ export { Dataset, DatasetSplit, type AnyBatch, type Batch, type DetectionBatch,
   type ObjectTargets } from "./api/dataset.js";
 export { loadDataset, type LoadDatasetOptions } from "./datasets/load-dataset.js";
 export { Tensor, type StateDict, type TensorInput } from "./api/tensor.js";
+export type { TensorValues, TypedArray } from "./native-types.js";
 export { hierarchicalContextLoss } from "./api/functional/distillation.js";
 export * as functional from "./api/functional/index.js";
 export * as masks from "./detection/masks.js";
@@ -50,7 +52,7 @@ export { listenForStopSignals, type StopSignal } from "./distributed/stop-signal
 export { fit } from "./runs/fit.js";
 export { endProcess } from "./native.js";
 export { allowEndWithoutTerminal, isHangUpIgnored } from "./runs/hang-up.js";
-export type { FitOptions } from "./fit/plan.js";
+export type { FitOptions, FitSettings } from "./fit/plan.js";
 export { runExperiment, type ExperimentOptions } from "./runs/experiment.js";
 export { isRunDirectory } from "./runs/run-directory.js";
 export { runStudy, type StudyOptions } from "./study/run-study.js";
@@ -78,13 +80,14 @@ export { readCocoAnnotations, type AnnotationProgress, type ReadCocoOptions } fr
 export { readVocAnnotations, type ReadVocOptions, type VocProgress } from "./datasets/detection/voc/read-voc.js";
 export type { Segmentation } from "./datasets/detection/segmentations.js";
 export { fetchDataset, type FetchDatasetOptions } from "./datasets/fetch.js";
+export type { DownloadProgress } from "./datasets/download.js";
 export * as schemas from "./config/schemas/index.js";
-export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor,
-  Size } from "./config/schemas/detection/detector.js";
-export type { DType, Device, Exif, ModelDType, Precision, Shape } from "./config/schemas/common.js";
+export type { BoxWeights, DetectionOptions, DetectorOptionsInput, Flavor, Size,
+  StateDictOptionsInput } from "./config/schemas/detection/detector.js";
+export type { DType, Device, Exif, Metadata, ModelDType, Precision, Shape } from "./config/schemas/common.js";
 export type { BatchOptionsInput, DataSource, DataSourceInput, DetectionBatchOptionsInput, DetectionSourceInput,
-  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing,
-  StoredDataSource } from "./config/schemas/data.js";
+  DataNotice, LabelledSourceInput, LoadProgress, Normalization, Preprocessing, SplitName, StoredDataSource,
+  StoredDataSourceInput } from "./config/schemas/data.js";
 export type { CocoCategoryScore, CocoStats, DetectionMetric, Rle, VocCategoryScore,
   VocStats } from "./config/schemas/detection/evaluation.js";
 export type { CocoSource, DetectionImageInput, DetectionInputOptions, GroupedOrderOptionsInput, MaskInput,
@@ -99,14 +102,14 @@ export type { Distance, FeatureTap, Fusion, Matching, Method, MethodInfo, Method
   TeacherMode, Term, TermInput, TermKind } from "./config/schemas/method.js";
 export type { FeatureSpec, ModelInfo, ModelOptionsInput } from "./config/schemas/model.js";
 export type { ConvertOptionsInput, DetectorFileInfo, DetectorKind, DetectorLoadReport, DetectorSaveOptionsInput,
-  ExportOptionsInput, LoadOptionsInput, LoadReport, ModelSaveOptionsInput, ArchitectureMatch, StoredDType,
-  WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
+  ExportOptionsInput, LoadOptionsInput, LoadStudentOptionsInput, LoadReport, ModelSaveOptionsInput, ArchitectureMatch,
+  StoredDType, WeightsChoice, WeightsFormat, WeightsInfo, WeightsInspection } from "./config/schemas/weights.js";
 export type { PairExplanation, PairOptionsInput } from "./config/schemas/pair.js";
 export type { Preset, PresetMark } from "./config/schemas/preset.js";
-export type { RunConfig, RunConfigInput } from "./config/schemas/run-config.js";
+export type { NetworkConfig, RunConfig, RunConfigInput, TeacherConfig } from "./config/schemas/run-config.js";
 export type { CellResult, ConditionResult, PlannedCell, Spread, StudyConfig, StudyConfigInput, StudyEvent, StudyKind,
-  StudyPlan, StudyResult, WorkEvent } from "./config/schemas/study.js";
+  StudyPlan, StudyResult, StudyTrainingOptions, StudyTrainingOptionsInput, WorkEvent } from "./config/schemas/study.js";
 export type { FitResult } from "./config/schemas/run-record.js";
 export type { LossInfo, MetricInfo, TaskInfo } from "./config/schemas/task.js";
-export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptionsInput, TrainingOptions,
+export type { Optimizer, OptimizerInput, Schedule, ScheduleInput, StepOptions, StepOptionsInput, TrainingOptions,
   TrainingOptionsInput } from "./config/schemas/training.js";

@@ -90,8 +90,8 @@ export class Distiller<Network extends Model | Detector = Model> extends NativeO
    * parameters.
    * Running statistics are updated as in training.
    *
-   * @param images - `[N, 3, H, W]`, normalized; for detectors a list of `[3, H, W]`, RGB from 0 to 1.
-   * @param options - labels `[N]`, int64; required by dkd.
+   * @param args - images `[N, 3, H, W]`, normalized, and options: labels `[N]`, int64, which dkd requires; for
+   * detectors a list of images `[3, H, W]`, RGB from 0 to 1.
    * @throws ReviewKdError `INVALID_ARGUMENT` (no labels for dkd), `SHAPE_MISMATCH`, `DTYPE_MISMATCH`,
    * `LABEL_OUT_OF_RANGE`, `BATCH_TOO_SMALL` (before any statistic is updated), `DISPOSED`.
    */

@@ -15,6 +15,7 @@ import type { NativeNetworkCost } from "../native-types.js";
 
 /** The pair, image size and batch size to measure, and a signal that stops the measurement. */
 export interface ExplainPairOptions extends PairOptionsInput {
+  /** Stops the measurement. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -38,8 +38,15 @@ export interface ModelOutput {
   readonly features: readonly StageFeature[];
 }
 
-const ForwardOptions = z.strictObject({ features: z.boolean().default(false),
-  mode: z.enum(["eval", "train"]).default("eval") });
+/** @internal */
+export const ForwardOptions = z.strictObject({
+  /** Also return the maps of the stages. */
+  features: z.boolean().default(false),
+  /** `"train"`: batch normalizations use and update the statistics of the batch. */
+  mode: z.enum(["eval", "train"]).default("eval"),
+});
+/** Options of {@link Model.forward}. */
+export interface ForwardOptionsInput extends z.input<typeof ForwardOptions> {}
 
 /**
  * A network with its parameters in native memory, which is freed once no distiller or session uses it. Created by
@@ -173,7 +180,7 @@ export class Model extends Network {
    * console.log(best?.className, best?.probability);
    * ```
    */
-  classify(image: string | Uint8Array, options?: ClassifyOptions): Promise<Prediction[]>;
+  classify(images: string | Uint8Array, options?: ClassifyOptions): Promise<Prediction[]>;
   classify(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Prediction[][]>;
   classify(images: ImageInput | readonly ImageInput[],
     options?: ClassifyOptions): Promise<Prediction[] | Prediction[][]>;
@@ -213,7 +220,7 @@ export class Model extends Network {
    * `"train"` uses batch statistics and updates the running ones.
    * @throws ReviewKdError `SHAPE_MISMATCH`, `DISPOSED`.
    */
-  async forward(images: Tensor, options: z.input<typeof ForwardOptions> = {}): Promise<ModelOutput> {
+  async forward(images: Tensor, options: ForwardOptionsInput = {}): Promise<ModelOutput> {
     const output = await this.native.forward(nativeTensor(images, "images"),
       parse(ForwardOptions, options, "forward options"));
     return {

@@ -21,7 +21,9 @@ import { isForeign, NativeObject, ONE_COPY } from "./native-object.js";
 import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
-const EvaluateOptions = z.strictObject({
+/** @internal */
+export const EvaluateOptions = z.strictObject({
+  /** Images in a batch, which does not change results beyond rounding. */
   batchSize: PositiveCount.default(256),
   precision: Precision.default("float32"),
   /** As in a session's options. */
@@ -39,6 +41,7 @@ export const LoadStateDictOptions = StateDictOptions.extend({ strict: z.boolean(
 
 /** Options of {@link Model.evaluate} and `Session.evaluate`. */
 export interface EvaluateOptions extends z.input<typeof EvaluateOptions> {
+  /** Stops within one batch. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of images processed. */
   readonly onProgress?: ((done: number) => void) | undefined;

@@ -53,6 +53,7 @@ function parseSave(path: unknown, metadata: unknown, options: unknown): { to: st
 
 /** Options of {@link Session.trainEpoch}. */
 export interface TrainEpochOptions extends EpochOptionsInput {
+  /** Stops within one step. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the progress of the epoch, not necessarily after every step. */
   readonly onProgress?: ((progress: EpochProgress) => void) | undefined;

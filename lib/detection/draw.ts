@@ -15,7 +15,8 @@ import { escapeXml, LABEL_FONT, paddingOf, placeLabels, plainText, TextMeasure, 
 import { paintMask } from "./draw-masks.js";
 import { encodeAll } from "./masks.js";
 
-const DrawOptions = z.strictObject({
+/** @internal */
+export const DrawOptions = z.strictObject({
   /** The name of each label: `detector.labelNames`. Default, and for labels beyond the list: the number. */
   classNames: z.array(z.string().nullish()).readonly().default([]),
   /** Of the result. */
@@ -23,7 +24,8 @@ const DrawOptions = z.strictObject({
   /** As in the detection: the boxes belong to the stored pixels, or to the image turned upright. */
   exif: Exif.default("ignore"),
 });
-export type DrawOptions = z.input<typeof DrawOptions>;
+/** Options of {@link drawDetections}. */
+export interface DrawOptions extends z.input<typeof DrawOptions> {}
 
 /** More would hide the picture, and take minutes. */
 const MOST_DETECTIONS = 1000;

@@ -65,11 +65,11 @@ export type LaunchEvent =
   };
 
 /** Options of {@link launchProcesses}. */
-export type LaunchOptions = z.input<typeof LaunchSettings> & {
+export interface LaunchOptions extends z.input<typeof LaunchSettings> {
   /** Stops all processes, as SIGTERM does. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: LaunchEvent) => void) | undefined;
-};
+}
 
 /** The outcome of {@link launchProcesses}. */
 export interface LaunchResult {

@@ -24,6 +24,7 @@ const RETRY_DELAYS_MS = [1000, 3000, 9000];
 
 /** Options of `fit` in addition to the training options. */
 export interface FitSettings {
+  /** The training and test images. */
   readonly data: Dataset;
   /** Directory for configuration, metrics, checkpoints and the trained network. Default: nothing is written. */
   readonly runDirectory?: string | undefined;

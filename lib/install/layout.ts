@@ -20,7 +20,7 @@ export const PlatformRequirements = z.looseObject({
   /** Used by any code in the binaries, most of it selected at run time. */
   contains: z.array(z.string()).optional(),
 });
-export type PlatformRequirements = z.infer<typeof PlatformRequirements>;
+export interface PlatformRequirements extends z.infer<typeof PlatformRequirements> {}
 
 const Manifest = z.looseObject({ name: z.string(), version: z.string(), libc: z.array(z.string()).optional(),
   reviewkd: PlatformRequirements.optional() });

@@ -37,7 +37,7 @@ const WorkerOptions = z.strictObject({
 const START = { process: startProcess, worker: startThread, utilityProcess: startUtilityProcess };
 
 /** How {@link startWorker} starts a worker. */
-export type WorkerOptionsInput = z.input<typeof WorkerOptions>;
+export interface WorkerOptionsInput extends z.input<typeof WorkerOptions> {}
 
 /** Data of these kinds consist of functions, iterables or objects of this process. */
 const UNSENDABLE = ["stream", "boxes"] as const;

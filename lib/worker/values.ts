@@ -14,7 +14,7 @@ export const Reference = z.strictObject({
   /** The object's properties, in what the worker sends. */
   state: z.unknown().optional(),
 });
-export type Reference = z.infer<typeof Reference>;
+export interface Reference extends z.infer<typeof Reference> {}
 
 let revive: ((reference: Reference) => object) | undefined;
 

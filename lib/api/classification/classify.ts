@@ -36,7 +36,8 @@ export interface ClassifiedImage {
   readonly reason?: undefined;
 }
 
-const OptionsOfBoth = z.strictObject({
+/** @internal */
+export const OptionsOfBoth = z.strictObject({
   /** Number of classes for each image, the most likely ones. */
   topK: PositiveCount.default(5),
   /** Images in a batch, which does not change results beyond rounding. */
@@ -51,13 +52,15 @@ const OptionsOfBoth = z.strictObject({
   normalization: RecordedPreprocessing.shape.normalization.optional(),
 });
 
-const ClassifyAllOptions = OptionsOfBoth.extend({
+/** @internal */
+export const ClassifyAllOptions = OptionsOfBoth.extend({
   /** Handling of a file that cannot be decoded: `"fail"` stops and names it, `"skip"` yields it with a reason. */
   onDecodeError: z.enum(["fail", "skip"]).default("fail"),
 });
 
 /** Options of {@link Model.classify}. */
 export interface ClassifyOptions extends z.input<typeof OptionsOfBoth> {
+  /** Stops before the next batch. */
   readonly signal?: AbortSignal | undefined;
   /** Called after each batch with the number of images processed. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -65,6 +68,7 @@ export interface ClassifyOptions extends z.input<typeof OptionsOfBoth> {
 
 /** Options of {@link Model.classifyAll}. */
 export interface ClassifyAllOptions extends z.input<typeof ClassifyAllOptions> {
+  /** Stops before the next batch. */
   readonly signal?: AbortSignal | undefined;
   /** Called before the first image for each kind of files that were skipped in folders. */
   readonly onNotice?: ListImagesOptions["onNotice"];

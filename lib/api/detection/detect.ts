@@ -38,7 +38,8 @@ export interface SkippedImage {
   readonly predictions?: undefined;
 }
 
-const DetectOptions = z.strictObject({
+/** @internal */
+export const DetectOptions = z.strictObject({
   /** The lowest score of a detection. 0: all that the detector's own threshold leaves. */
   scoreThreshold: z.number().min(0).max(1).default(0),
   /** Masks are 1 above this probability; null: probabilities. */
@@ -50,9 +51,11 @@ const DetectOptions = z.strictObject({
   /** Threads of one operation. Default: as many as cores that this process may use. */
   threads: ThreadCount.optional(),
 });
-export type DetectOptions = z.input<typeof DetectOptions>;
+/** Options of {@link Detector.detect}. */
+export interface DetectOptions extends z.input<typeof DetectOptions> {}
 
-const DetectAllOptions = DetectOptions.extend({
+/** @internal */
+export const DetectAllOptions = DetectOptions.extend({
   /** Images per batch. More than one helps GPUs, and needs more memory. */
   batchSize: PositiveCount.default(1),
   /** Handling of a file that cannot be decoded: `"fail"` stops and names it, `"skip"` yields it with a reason. */
@@ -61,6 +64,7 @@ const DetectAllOptions = DetectOptions.extend({
 
 /** Options of {@link Detector.detectAll}. */
 export interface DetectAllOptions extends z.input<typeof DetectAllOptions> {
+  /** Stops before the next image. */
   readonly signal?: AbortSignal | undefined;
   /** Called before the first image for each kind of files that were skipped in folders. */
   readonly onNotice?: ListImagesOptions["onNotice"];

@@ -57,7 +57,13 @@ const DETECTOR_SIDE = 800;
 /** Of a pyramid's stages: sides are padded to multiples of it. */
 const LARGEST_STRIDE = 32;
 
-const ForwardOptions = z.strictObject({ mode: z.enum(["eval", "train"]).default("eval") });
+/** @internal */
+export const ForwardOptions = z.strictObject({
+  /** `"train"`: the outputs of a training step, in which batch normalizations follow the batch. */
+  mode: z.enum(["eval", "train"]).default("eval"),
+});
+/** Options of {@link Detector.forward}. */
+export interface DetectorForwardOptionsInput extends z.input<typeof ForwardOptions> {}
 
 /** Properties of a detector in addition to its parameters. */
 export interface DetectorSettings {
@@ -219,7 +225,7 @@ export class Detector extends Network {
    * const { boxes, scores, labels } = await detector.detect("photo.jpg", { scoreThreshold: 0.5 });
    * ```
    */
-  detect(image: ImageInput, options?: DetectOptions): Promise<Detections>;
+  detect(images: ImageInput, options?: DetectOptions): Promise<Detections>;
   detect(images: readonly ImageInput[], options?: DetectOptions): Promise<Detections[]>;
   detect(images: ImageInput | readonly ImageInput[], options?: DetectOptions): Promise<Detections | Detections[]>;
   async detect(images: ImageInput | readonly ImageInput[],
@@ -262,12 +268,14 @@ export class Detector extends Network {
    */
   async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<OnnxFile> {
     const { name, numClasses, native, classNames, labelNames, categoryIds } = this;
-    return atCall(exportOnnxWith({ native, name, numClasses, classNames, imageSize: this.#publishedSize(),
-      normalization: null, parameterCount: () => this.parameterCount(), metadata: {
-        ...detectorMetadata(this),
-        ...(labelNames.length === 0 ? {} : { labelNames: JSON.stringify(labelNames) }),
-        ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
-      } }, path, options));
+    return atCall(
+      exportOnnxWith({ native, name, numClasses, classNames, imageSize: this.#publishedSize(), normalization: null,
+        parameterCount: () => this.parameterCount(), metadata: {
+          ...detectorMetadata(this),
+          ...(labelNames.length === 0 ? {} : { labelNames: JSON.stringify(labelNames) }),
+          ...(categoryIds === null ? {} : { [DETECTOR_METADATA.categoryIds]: JSON.stringify(categoryIds) }),
+        } }, path, options),
+    );
   }
 
   /** A photograph of four by three, resized as images are; as a multiple of the strides, which padding would add. */
@@ -284,7 +292,7 @@ export class Detector extends Network {
    * @param images - as for {@link Detector.detect}.
    * @param options - `mode`: `"train"` uses the numbers of proposals of a training.
    */
-  async forward(images: readonly Tensor[], options: z.input<typeof ForwardOptions> = {}): Promise<DetectorOutput> {
+  async forward(images: readonly Tensor[], options: DetectorForwardOptionsInput = {}): Promise<DetectorOutput> {
     return wrapped(
       await this.native.forwardImages(natives(images), parse(ForwardOptions, options, "forward options")),
     ) as unknown as DetectorOutput;

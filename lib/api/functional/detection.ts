@@ -2,14 +2,16 @@
 // lists by image keep the order of the images; boxes are [N, 4], x1 y1 x2 y2.
 import { z } from "zod";
 import { Count, NonNegativeNumber, PositiveCount, Seed } from "../../config/schemas/common.js";
-import { AnchorOptions, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf, Size,
-  switchOf } from "../../config/schemas/detection/detector.js";
+import { AnchorOptions, type AnchorOptionsInput, anchorSwitchesOf, BoxWeights, Flavor, LevelOptions, levelSwitchesOf,
+  Size, switchOf } from "../../config/schemas/detection/detector.js";
 import { assertObject, parse } from "../../config/validation.js";
 import type { Detections } from "../detection/detector.js";
 import type { StateDict, Tensor } from "../tensor.js";
 import { ReviewKdError } from "../../errors.js";
 import { call, type Tree, type WithGradients } from "./call.js";
 import { expectCount, expectLabels, expectMaps, expectTargets, Shapes } from "./checks.js";
+
+export type { AnchorOptionsInput };
 
 const Iou = z.number().min(0).max(1);
 const Sizes = z.array(Size).readonly();
@@ -28,7 +30,7 @@ type Differentiated<Options, Output, Gradients> = Options extends { readonly gra
   : Output;
 
 /** Anchors around the origin by level, `[A, 4]`, float64. */
-export async function cellAnchors(options: z.input<typeof AnchorOptions>): Promise<Tensor[]> {
+export async function cellAnchors(options: AnchorOptionsInput): Promise<Tensor[]> {
   return call("cellAnchors", {}, anchorSwitchesOf(parse(AnchorOptions, options, "anchor options")));
 }
 
@@ -38,9 +40,11 @@ const GridOptions = AnchorOptions.extend({
   /** Sizes of the levels' maps. */
   maps: Sizes,
 });
+/** Options of {@link anchors}. */
+export interface GridOptionsInput extends z.input<typeof GridOptions> {}
 
 /** Anchors of all positions by level, `[H · W · A, 4]`, float64, and the strides of the levels. */
-export async function anchors(options: z.input<typeof GridOptions>): Promise<{ levels: Tensor[]; strides: Size[] }> {
+export async function anchors(options: GridOptionsInput): Promise<{ levels: Tensor[]; strides: Size[] }> {
   const { paddedImage, maps, ...rest } = parse(GridOptions, options, "anchor options");
   const count = maps.reduce(
     (sum, [height, width], level) => sum + height * width * rest.ratios.length * (rest.sizes[level]?.length ?? 1),
@@ -55,9 +59,11 @@ export async function anchors(options: z.input<typeof GridOptions>): Promise<{ l
 
 const AssignOptions = LevelOptions.extend({ minLevel: Count, maxLevel: Count })
   .refine(({ minLevel, maxLevel }) => minLevel <= maxLevel, "a maxLevel of minLevel or more");
+/** Options of {@link assignLevels}. */
+export interface AssignOptionsInput extends z.input<typeof AssignOptions> {}
 
 /** The level that each box is pooled from, int64, counted from `minLevel`. */
-export async function assignLevels(boxes: Tensor, options: z.input<typeof AssignOptions>): Promise<Tensor> {
+export async function assignLevels(boxes: Tensor, options: AssignOptionsInput): Promise<Tensor> {
   const { minLevel, maxLevel, ...rest } = parse(AssignOptions, options, "level options");
   return call("assignLevels", { boxes }, { ...levelSwitchesOf(rest), minLevel, maxLevel });
 }
@@ -69,10 +75,12 @@ const PoolOptions = LevelOptions.extend({
   samplingRatio: Count,
   aligned: z.boolean(),
 });
+/** Options of {@link multiScaleRoiAlign}. */
+export interface PoolOptionsInput extends z.input<typeof PoolOptions> {}
 
 /** Each region pooled from the level that suits it: `[ΣK, C, h, w]`, in the order of the regions. */
 export async function multiScaleRoiAlign(maps: readonly Tensor[], rois: readonly Tensor[],
-  options: z.input<typeof PoolOptions>): Promise<Tensor> {
+  options: PoolOptionsInput): Promise<Tensor> {
   const { imageSizes, outputSize, samplingRatio, aligned, ...rest } = parse(PoolOptions, options, "pooling options");
   const shapes = new Shapes();
   expectMaps(shapes, maps);
@@ -86,6 +94,8 @@ export async function multiScaleRoiAlign(maps: readonly Tensor[], rois: readonly
 }
 
 const SampleOptions = z.strictObject({ batchSizePerImage: PositiveCount, positiveFraction: Iou, seed: Seed });
+/** Options of {@link sample}. */
+export interface SampleOptionsInput extends z.input<typeof SampleOptions> {}
 
 /**
  * A random choice of positive and negative entries, all of a kind if there is room.
@@ -94,7 +104,7 @@ const SampleOptions = z.strictObject({ batchSizePerImage: PositiveCount, positiv
  * @returns indices, int64, ascending.
  */
 export async function sample(labels: Tensor,
-  options: z.input<typeof SampleOptions>): Promise<{ positive: Tensor; negative: Tensor }> {
+  options: SampleOptionsInput): Promise<{ positive: Tensor; negative: Tensor }> {
   new Shapes().expect("labels", labels, ["N"], "int64");
   return call("sample", { labels }, parse(SampleOptions, options, "sample options"));
 }
@@ -114,10 +124,11 @@ const ProposalOptions = AnchorOptions.omit({ anchorOrder: true }).extend({
   preNmsTopN: PositiveCount.default(1000),
   postNmsTopN: PositiveCount.default(1000),
 });
-type ProposalInput = z.input<typeof ProposalOptions> & {
+/** Options of {@link regionProposals}. */
+export interface ProposalInput extends z.input<typeof ProposalOptions> {
   readonly targets?: readonly FunctionTargets[];
   readonly gradientOfOutput?: number;
-};
+}
 
 /** Result of {@link regionProposals}; losses and labels with mode `"train"`. */
 export interface RegionProposals {
@@ -165,6 +176,8 @@ export async function regionProposals<Options extends ProposalInput>(maps: reado
 }
 
 const RoiLossOptions = z.strictObject({ smoothL1Beta: NonNegativeNumber });
+/** Options of {@link roiLosses}. */
+export interface RoiLossOptionsInput extends z.input<typeof RoiLossOptions> {}
 
 /**
  * Losses of proposals: cross entropy, and smooth L1 of the deltas of their classes over the number of all of them.
@@ -174,7 +187,7 @@ const RoiLossOptions = z.strictObject({ smoothL1Beta: NonNegativeNumber });
  * @param labels - `[N]`, int64, 0 for background.
  * @param targets - `[N, 4]`.
  */
-export async function roiLosses<Options extends z.input<typeof RoiLossOptions> & { gradientOfOutput?: number }>(
+export async function roiLosses<Options extends RoiLossOptionsInput & { gradientOfOutput?: number }>(
   logits: Tensor,
   deltas: Tensor,
   labels: Tensor,
@@ -201,8 +214,11 @@ const HeadOptions = AnchorOptions.omit({ anchorOrder: true }).extend({
   boxLoss: z.enum(["l1", "smoothL1", "giou"]).default("l1"),
   boxLossBeta: NonNegativeNumber.default(1),
 });
-type HeadInput = z.input<typeof HeadOptions> & { readonly targets: readonly FunctionTargets[];
-  readonly gradientOfOutput?: number };
+/** Options of {@link retinaNetHead}. */
+export interface HeadInput extends z.input<typeof HeadOptions> {
+  readonly targets: readonly FunctionTargets[];
+  readonly gradientOfOutput?: number;
+}
 
 /** Result of {@link retinaNetHead}. */
 export interface RetinaNetHeadOutput {
@@ -246,6 +262,8 @@ export async function retinaNetHead<Options extends HeadInput>(maps: readonly Te
 }
 
 const MaskTargetOptions = z.strictObject({ size: PositiveCount, flavor: Flavor.default("torchvision") });
+/** Options of {@link maskTargets}. */
+export interface MaskTargetOptionsInput extends z.input<typeof MaskTargetOptions> {}
 
 /**
  * The targets of a mask head within each proposal, `[N, size, size]`: averages of bitmaps, or for detectron2 0 and 1.
@@ -254,7 +272,7 @@ const MaskTargetOptions = z.strictObject({ size: PositiveCount, flavor: Flavor.d
  * @param matched - `[N]`, int64: the mask of each proposal.
  */
 export async function maskTargets(masks: Tensor, proposals: Tensor, matched: Tensor,
-  options: z.input<typeof MaskTargetOptions>): Promise<Tensor> {
+  options: MaskTargetOptionsInput): Promise<Tensor> {
   const { size, flavor } = parse(MaskTargetOptions, options, "mask options");
   const shapes = new Shapes();
   shapes.expect("masks", masks, ["T", "H", "W"], "uint8");
@@ -289,10 +307,12 @@ const RoiDetectionOptions = z.strictObject({
   /** Sides that a detection has at least; null: any. */
   minSize: NonNegativeNumber.nullable().default(1e-2),
 });
+/** Options of {@link roiDetections}. */
+export interface RoiDetectionOptionsInput extends z.input<typeof RoiDetectionOptions> {}
 
 /** Detections of each image from scores and deltas of its proposals, which lie one image after the other. */
 export async function roiDetections(logits: Tensor, deltas: Tensor, proposals: readonly Tensor[],
-  options: z.input<typeof RoiDetectionOptions>): Promise<Detections[]> {
+  options: RoiDetectionOptionsInput): Promise<Detections[]> {
   const parsed = parse(RoiDetectionOptions, options, "detection options");
   const shapes = new Shapes();
   expectCount("proposals", proposals, parsed.imageSizes.length);
@@ -313,10 +333,12 @@ const RetinaNetDetectionOptions = z.strictObject({
   detectionsPerImg: PositiveCount.optional(),
   flavor: Flavor.default("torchvision"),
 });
+/** Options of {@link retinaNetDetections}. */
+export interface RetinaNetDetectionOptionsInput extends z.input<typeof RetinaNetDetectionOptions> {}
 
 /** Detections of each image from RetinaNet's outputs by level, `[N, anchors, classes]` and `[N, anchors, 4]`. */
 export async function retinaNetDetections(logits: readonly Tensor[], deltas: readonly Tensor[],
-  levels: readonly Tensor[], options: z.input<typeof RetinaNetDetectionOptions>): Promise<Detections[]> {
+  levels: readonly Tensor[], options: RetinaNetDetectionOptionsInput): Promise<Detections[]> {
   const { flavor, detectionsPerImg, ...rest } = parse(RetinaNetDetectionOptions, options, "detection options");
   expectCount("anchors", levels);
   expectCount("logits", logits, levels.length);
@@ -334,9 +356,11 @@ export async function retinaNetDetections(logits: readonly Tensor[], deltas: rea
 
 const ResizeOptions = z.strictObject({ minSize: PositiveCount, maxSize: PositiveCount,
   flavor: Flavor.default("torchvision") });
+/** Options of {@link resizedSize}. */
+export interface ResizeOptionsInput extends z.input<typeof ResizeOptions> {}
 
 /** The size to which an image of this size is resized. */
-export async function resizedSize(size: Size, options: z.input<typeof ResizeOptions>): Promise<Size> {
+export async function resizedSize(size: Size, options: ResizeOptionsInput): Promise<Size> {
   const { flavor, ...rest } = parse(ResizeOptions, options, "resize options");
   return call("resizedSize", {}, { ...rest, size: parse(Size, size, "size"), resize: flavor });
 }
@@ -348,10 +372,12 @@ const TransformOptions = z.strictObject({
   imageStd: z.tuple([z.number(), z.number(), z.number()]).readonly().optional(),
   flavor: Flavor.default("torchvision"),
 });
+/** Options of {@link transform}. */
+export interface TransformOptionsInput extends z.input<typeof TransformOptions> {}
 
 /** A detector's input: images normalized, resized and padded to one batch, and their objects resized with them. */
 export async function transform(images: readonly Tensor[],
-  options: z.input<typeof TransformOptions> & { readonly targets?: readonly FunctionTargets[] }
+  options: TransformOptionsInput & { readonly targets?: readonly FunctionTargets[] }
 ): Promise<{
   input: Tensor;
   imageSizes: Size[];

@@ -110,9 +110,10 @@ const RoiAlignOptions = z.strictObject({
   aligned: z.boolean().default(false),
   gradientOfOutput,
 });
-type RoiAlignInput = Omit<z.input<typeof RoiAlignOptions>, "gradientOfOutput"> & {
+/** Options of {@link roiAlign}. */
+export interface RoiAlignInput extends Omit<z.input<typeof RoiAlignOptions>, "gradientOfOutput"> {
   readonly gradientOfOutput?: Tensor;
-};
+}
 
 /**
  * Averages of bilinear samples of a map in the cells of regions.
@@ -130,9 +131,10 @@ export async function roiAlign<Options extends RoiAlignInput>(input: Tensor, roi
 
 const GiouLossOptions = z.strictObject({ reduction: Reduction, eps: NonNegativeNumber.default(1e-7),
   gradientOfOutput });
-type GiouLossInput = Omit<z.input<typeof GiouLossOptions>, "gradientOfOutput"> & {
+/** Options of {@link generalizedBoxIouLoss}. */
+export interface GiouLossInput extends Omit<z.input<typeof GiouLossOptions>, "gradientOfOutput"> {
   readonly gradientOfOutput?: number | Tensor;
-};
+}
 
 /**
  * 1 - the generalized IoU of each box with its target.
@@ -154,9 +156,10 @@ const FocalLossOptions = z.strictObject({
   reduction: Reduction,
   gradientOfOutput,
 });
-type FocalLossInput = Omit<z.input<typeof FocalLossOptions>, "gradientOfOutput"> & {
+/** Options of {@link sigmoidFocalLoss}. */
+export interface FocalLossInput extends Omit<z.input<typeof FocalLossOptions>, "gradientOfOutput"> {
   readonly gradientOfOutput?: number | Tensor;
-};
+}
 
 /**
  * Binary cross entropy, weighted by (1 - p)^gamma of the target's probability p.
@@ -176,9 +179,10 @@ const SmoothL1Options = z.strictObject({
   reduction: Reduction,
   gradientOfOutput,
 });
-type SmoothL1Input = Omit<z.input<typeof SmoothL1Options>, "gradientOfOutput"> & {
+/** Options of {@link smoothL1Loss}. */
+export interface SmoothL1Input extends Omit<z.input<typeof SmoothL1Options>, "gradientOfOutput"> {
   readonly gradientOfOutput?: number | Tensor;
-};
+}
 
 /**
  * d² / 2β below β, d - β / 2 above, of absolute differences d.
@@ -199,6 +203,8 @@ const MatchOptions = z.strictObject({
   /** Whether the best boxes of each object match, however low their IoU is. */
   allowLowQuality: z.boolean().default(false),
 });
+/** Options of {@link matchBoxes}. */
+export interface MatchOptionsInput extends z.input<typeof MatchOptions> {}
 
 /**
  * The object that each box stands for.
@@ -206,7 +212,7 @@ const MatchOptions = z.strictObject({
  * @param iou - `[objects, boxes]`.
  * @returns `[boxes]`, int64: index of the object; -1 for background, -2 for an IoU in between.
  */
-export async function matchBoxes(iou: Tensor, options: z.input<typeof MatchOptions>): Promise<Tensor> {
+export async function matchBoxes(iou: Tensor, options: MatchOptionsInput): Promise<Tensor> {
   return call("matchBoxes", { iou }, parse(MatchOptions, options, "match options"));
 }
 
@@ -215,6 +221,8 @@ const PasteOptions = z.strictObject({
   /** null: probabilities. */
   threshold: z.number().nullable().default(0.5),
 });
+/** Options of {@link pasteMasks}. */
+export interface PasteOptionsInput extends z.input<typeof PasteOptions> {}
 
 /**
  * Masks in an image, from probabilities within boxes.
@@ -225,7 +233,7 @@ const PasteOptions = z.strictObject({
  * @returns `[N, height, width]`: probabilities, or with a threshold 0 and 1 as uint8.
  */
 export async function pasteMasks(probabilities: Tensor, boxes: Tensor, size: Size,
-  options: z.input<typeof PasteOptions> = {}): Promise<Tensor> {
+  options: PasteOptionsInput = {}): Promise<Tensor> {
   const { flavor, threshold } = parse(PasteOptions, options, "paste options");
   return call("pasteMasks", { probabilities, boxes }, { size: parse(Size, size, "size"), maskPaste: flavor,
     threshold });

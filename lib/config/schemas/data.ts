@@ -10,7 +10,7 @@ const perChannel = (value: z.ZodNumber) => z.tuple([value, value, value]).descri
 
 /** Per-channel statistics of pixel values / 255; images become (pixel / 255 - mean) / std. */
 export const Normalization = z.strictObject({ mean: perChannel(z.number()), std: perChannel(PositiveNumber) });
-export type Normalization = z.infer<typeof Normalization>;
+export interface Normalization extends z.infer<typeof Normalization> {}
 
 /** How an image file becomes the input of a classifier: resized, its center cut out, then normalized. */
 export const Preprocessing = z.strictObject({
@@ -23,7 +23,7 @@ export const Preprocessing = z.strictObject({
   resizeSize: PositiveCount,
   normalization: Normalization,
 });
-export type Preprocessing = z.infer<typeof Preprocessing>;
+export interface Preprocessing extends z.infer<typeof Preprocessing> {}
 
 /** Means and deviations of values from 0 to 1 are far below; those of bytes are above. */
 const LARGEST_STATISTIC = 4;
@@ -42,8 +42,15 @@ const SIDES = `at most ${LARGEST_RECORDED_SIDE} pixels`;
 /** A network's input as its weights record it: within bounds that no published network exceeds. */
 export const RecordedPreprocessing = z.strictObject({
   imageSize: Preprocessing.shape.imageSize.refine(isBounded, SIDES),
+  /** The short side to which files are resized before their center is cut out, in pixels. */
   resizeSize: Preprocessing.shape.resizeSize.refine((side) => isBounded([side]), SIDES),
-  normalization: z.strictObject({ mean: perChannel(ChannelMean), std: perChannel(ChannelStd) }),
+  /** Mean and standard deviation that normalize values from 0 to 1. */
+  normalization: z.strictObject({
+    /** By channel: red, green, blue. */
+    mean: perChannel(ChannelMean),
+    /** By channel: red, green, blue. */
+    std: perChannel(ChannelStd),
+  }),
 });
 
 const shared = {
@@ -89,9 +96,13 @@ export const Cifar100 = cifar("cifar100", {
 /** Generated images, deterministic in the seed: classes of shapes and textures at 32×32 pixels. */
 export const Synthetic = z.strictObject({
   kind: z.literal("synthetic"),
+  /** Number of classes. */
   numClasses: z.int().min(2).max(20).default(20),
+  /** Number of training images. */
   trainSamples: PositiveCount.default(4000),
+  /** Number of test images. */
   testSamples: PositiveCount.default(2000),
+  /** Seeds the images. */
   seed: Seed.default(0),
   ...shared,
 });
@@ -107,12 +118,14 @@ const range = (schema: z.ZodNumber, expected: string) =>
  */
 export const ImageFolder = z.strictObject({
   kind: z.literal("image-folder"),
+  /** The directory with `train` and `val`. */
   root: filePath("a directory with train/CLASS/*.jpg and val/CLASS/*.jpg"),
   /** Height and width of the network input in pixels. */
   imageSize: ImageSide.default(224),
   /** Range of the random crops: fraction of the image's area, and ratio of width to height. */
   scale: range(z.number().positive().max(1), "two numbers above 0 and up to 1, the smaller one first").default([0.08,
     1]),
+  /** Range of the crops' ratios of width to height. */
   ratio: range(PositiveNumber, "two numbers above 0, the smaller one first").default([3 / 4, 4 / 3]),
   /** Images decoded at a time. Default: number of cores. At most UV_THREADPOOL_SIZE or 4, Node's thread pool. */
   numWorkers: PositiveCount.optional().meta(RESUMABLE),
@@ -123,7 +136,7 @@ export const ImageFolder = z.strictObject({
   onDecodeError: z.enum(["fail", "skip"]).default("fail"),
   ...shared,
 }).meta(directory("train/CLASS/*.jpg and val/CLASS/*.jpg", "Arrange the images in this layout."));
-export type ImageFolderSource = z.infer<typeof ImageFolder>;
+export interface ImageFolderSource extends z.infer<typeof ImageFolder> {}
 
 /** One name per class, in label order. */
 const classNames = ClassNames.optional();
@@ -131,7 +144,9 @@ const classNames = ClassNames.optional();
 /** MNIST, Fashion-MNIST and others with the same files, optionally compressed: `train-images-idx3-ubyte` etc. */
 export const Idx = z.strictObject({
   kind: z.literal("idx"),
+  /** The directory of the four files. */
   root: filePath("the directory of train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files (or .gz)"),
+  /** Number of classes. */
   numClasses: z.int().min(2).max(256).default(10),
   /** Default: the class indices. */
   classNames,
@@ -139,7 +154,7 @@ export const Idx = z.strictObject({
   padTo: PositiveCount.optional(),
   ...shared,
 }).meta(directory("train-images-idx3-ubyte and the other three files of MNIST", "Download them, compressed or not."));
-export type IdxSource = z.infer<typeof Idx>;
+export interface IdxSource extends z.infer<typeof Idx> {}
 
 /** Elements are checked where labels are converted: there may be millions. */
 const LabelList = z.custom<ArrayLike<number | bigint>>(
@@ -154,7 +169,7 @@ export const ArraySplit = z.strictObject({
   /** One class index per image, from 0: numbers, or any typed array of whole numbers. */
   labels: LabelList,
 });
-export type ArraySplit = z.infer<typeof ArraySplit>;
+export interface ArraySplit extends z.infer<typeof ArraySplit> {}
 
 /** Height or width of images as they are; the number of an image's values is exact for any. */
 const StoredSide = PositiveCount.max(2 ** 24);
@@ -162,10 +177,15 @@ const StoredSide = PositiveCount.max(2 ** 24);
 /** Images and labels as typed arrays. Both splits have the same image size and pixel type. */
 export const Arrays = z.strictObject({
   kind: z.literal("arrays"),
+  /** Number of classes. */
   numClasses: z.int().min(2),
+  /** Of the images, in pixels. */
   height: StoredSide,
+  /** Of the images, in pixels. */
   width: StoredSide,
+  /** The training images. */
   train: ArraySplit,
+  /** The test images. */
   test: ArraySplit,
   classNames,
   ...shared,
@@ -178,17 +198,22 @@ export const Arrays = z.strictObject({
  */
 export const Stream = z.strictObject({
   kind: z.literal("stream"),
+  /** Number of classes. */
   numClasses: z.int().min(2),
+  /** Of the images, in pixels. */
   height: StoredSide,
+  /** Of the images, in pixels. */
   width: StoredSide,
   /** Order of an image's values: `[3, height, width]` or `[height, width, 3]`. */
   layout: z.enum(["chw", "hwc"]).default("chw"),
+  /** The training images. */
   train: StreamSplit,
+  /** The test images. */
   test: StreamSplit,
   classNames,
   ...shared,
 });
-export type StreamSource = z.infer<typeof Stream>;
+export interface StreamSource extends z.infer<typeof Stream> {}
 
 /** The sources that need nothing but what a configuration file or command line can contain. */
 const STORED = [Synthetic, Cifar10, Cifar100, ImageFolder, Idx, CocoSource, VocSource, ScenesSource] as const;
@@ -213,6 +238,7 @@ export function hasBoxes(kind: string): boolean {
 /** Data sources that a configuration file or command line can specify. */
 export const StoredDataSource = z.discriminatedUnion("kind", STORED);
 export type StoredDataSource = z.infer<typeof StoredDataSource>;
+export type StoredDataSourceInput = z.input<typeof StoredDataSource>;
 
 /** The stored data sets that are read from a directory, by kind. */
 export const DATA_DIRECTORIES: ReadonlyMap<StoredDataSource["kind"], DataDirectory> = new Map(
@@ -223,14 +249,21 @@ export const DATA_DIRECTORIES: ReadonlyMap<StoredDataSource["kind"], DataDirecto
 );
 
 /** This process among several that train together. */
-const BatchShare = z.object({ rank: Count, size: PositiveCount })
+const BatchShare = z.object({
+  /** Of this process, from 0. */
+  rank: Count,
+  /** Number of processes. */
+  size: PositiveCount,
+})
   .refine(({ rank, size }) => rank < size, { error: "a rank below the number of processes", path: ["rank"] });
 
 /** One pass over a split in batches. */
 export const BatchOptions = z.strictObject({
+  /** Images in a batch. */
   batchSize: PositiveCount.default(128),
   /** Order and augmentation are a pure function of seed, epoch and position. */
   seed: Seed.default(0),
+  /** Epoch from 0. */
   epoch: Count.default(0),
   /** Random order. Default: on for the training split. */
   shuffle: z.boolean().optional(),
@@ -247,11 +280,12 @@ export const BatchOptions = z.strictObject({
    */
   share: BatchShare.optional(),
 });
-export type BatchOptions = z.infer<typeof BatchOptions>;
-export type BatchOptionsInput = z.input<typeof BatchOptions>;
+export interface BatchOptions extends z.infer<typeof BatchOptions> {}
+export interface BatchOptionsInput extends z.input<typeof BatchOptions> {}
 
 /** One pass over a split with boxes, in batches. */
 export const DetectionBatchOptions = BatchOptions.extend({
+  /** Images in a batch. */
   batchSize: PositiveCount.default(8),
   /** Mirror half of the images, unless the data set has `flip: false`. Default: on for the training split. */
   augment: z.boolean().optional(),
@@ -263,8 +297,8 @@ export const DetectionBatchOptions = BatchOptions.extend({
   /** With masks; an object without an outline gets its box. Default: if the data set has masks. */
   masks: z.boolean().optional(),
 });
-export type DetectionBatchOptions = z.infer<typeof DetectionBatchOptions>;
-export type DetectionBatchOptionsInput = z.input<typeof DetectionBatchOptions>;
+export interface DetectionBatchOptions extends z.infer<typeof DetectionBatchOptions> {}
+export interface DetectionBatchOptionsInput extends z.input<typeof DetectionBatchOptions> {}
 
 /** The reading of a data set: how much of a file, or of a list of files, is done. */
 export const LoadProgress = z.strictObject({
@@ -274,7 +308,7 @@ export const LoadProgress = z.strictObject({
   done: Count,
   total: Count,
 });
-export type LoadProgress = z.infer<typeof LoadProgress>;
+export interface LoadProgress extends z.infer<typeof LoadProgress> {}
 
 /**
  * Findings about the files of an image folder: those that were skipped (`"hidden"` files, files that are
@@ -292,7 +326,7 @@ export type DataNoticeKind = z.infer<typeof DataNoticeKind>;
 /** One kind of notice about a data set: how often, the first path or class, and both in words. */
 export const DataNotice = z.strictObject({ kind: DataNoticeKind, count: PositiveCount, example: z.string(),
   text: z.string() });
-export type DataNotice = z.infer<typeof DataNotice>;
+export interface DataNotice extends z.infer<typeof DataNotice> {}
 
 /** The splits of a data set. */
 export const SplitName = z.enum(["train", "test"]);
@@ -310,4 +344,4 @@ export const FetchOptions = z.strictObject({
   /** Alternative URL of the same archive. Default: the data set's home page. */
   url: z.url({ protocol: /^https?$/ }).describe("an http or https address").optional(),
 });
-export type FetchOptions = z.infer<typeof FetchOptions>;
+export interface FetchOptions extends z.infer<typeof FetchOptions> {}

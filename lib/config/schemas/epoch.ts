@@ -6,7 +6,7 @@ import { DETECTION_METRICS, taskObject } from "../task-object.js";
 /** Images of one class, and the number of them that were classified correctly. */
 export const ClassScore = taskObject({ name: z.string(), samples: Count, correct: Count }, ["samples", "correct"],
   DETECTION_METRICS);
-export type ClassScore = z.infer<typeof ClassScore>;
+export interface ClassScore extends z.infer<typeof ClassScore> {}
 
 /**
  * The metrics of a task over a split. Of classification: accuracy (percent) and mean cross entropy; of detectors
@@ -22,7 +22,7 @@ export const Evaluation = taskObject({
   /** By class, if requested. */
   perClass: z.array(ClassScore).optional(),
 }, ["top1", "top5", "loss"], DETECTION_METRICS);
-export type Evaluation = z.infer<typeof Evaluation>;
+export interface Evaluation extends z.infer<typeof Evaluation> {}
 
 /** State of a running epoch; means run over the images of the epoch so far. */
 export const EpochProgress = taskObject({
@@ -45,12 +45,12 @@ export const EpochProgress = taskObject({
   /** On a device with the plugin's kernels: whether steps replay a recorded graph, and the reason if not. */
   graph: z.strictObject({ replayed: z.boolean(), reason: z.string().nullable() }).optional(),
 }, ["top1"]);
-export type EpochProgress = z.infer<typeof EpochProgress>;
+export interface EpochProgress extends z.infer<typeof EpochProgress> {}
 
 /** A finished training epoch. */
 export const EpochSummary = EpochProgress.extend({ seconds: NonNegativeNumber });
-export type EpochSummary = z.infer<typeof EpochSummary>;
+export interface EpochSummary extends z.infer<typeof EpochSummary> {}
 
 /** The best epoch so far, with the primary metric of its task. */
 export const BestEpoch = taskObject({ epoch: Count, top1: Measurement }, ["top1"], DETECTION_METRICS);
-export type BestEpoch = z.infer<typeof BestEpoch>;
+export interface BestEpoch extends z.infer<typeof BestEpoch> {}

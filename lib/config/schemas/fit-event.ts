@@ -78,7 +78,7 @@ export const ProgressEvent = taskObject({
 
 /** An image folder file that cannot be decoded. */
 export const BrokenImage = z.strictObject({ split: z.enum(["train", "test"]), path: z.string(), reason: z.string() });
-export type BrokenImage = z.infer<typeof BrokenImage>;
+export interface BrokenImage extends z.infer<typeof BrokenImage> {}
 
 /** An image could not be decoded and is skipped from now on. Reported once per image and process. */
 export const BrokenImageEvent = event("broken-image", { ...BrokenImage.shape, epoch: Count });
@@ -98,7 +98,7 @@ export const EpochEvent = event("epoch", {
 
 /** A changed setting; `was` or `now` is absent if the setting was added or removed. */
 export const Change = z.strictObject({ key: z.string(), was: z.unknown().optional(), now: z.unknown().optional() });
-export type Change = z.infer<typeof Change>;
+export interface Change extends z.infer<typeof Change> {}
 
 /** A file that was skipped, and the reason. */
 const DamagedFile = z.strictObject({ path: z.string(), code: z.string(), reason: z.string() });

@@ -13,7 +13,7 @@ export const TermLosses = z.strictObject({
   /** Unweighted distance per participating teacher stage, shallow to deep; empty for methods on logits. */
   perStage: z.array(z.number()),
 });
-export type TermLosses = z.infer<typeof TermLosses>;
+export interface TermLosses extends z.infer<typeof TermLosses> {}
 
 /**
  * Losses of one step, or their mean over many images. All in the unit of the loss. The losses of the task stand between
@@ -33,7 +33,7 @@ export const Losses = taskObject({
   /** The terms of the method's loss: one, or several for a sum. */
   terms: z.array(TermLosses),
 }, ["crossEntropy"], DETECTION_LOSSES);
-export type Losses = z.infer<typeof Losses>;
+export interface Losses extends z.infer<typeof Losses> {}
 
 /**
  * Time spent in a step: forward passes of teacher, student and method (with losses), backward pass, the exchange with
@@ -47,7 +47,7 @@ export const StepSeconds = z.strictObject({
   exchange: NonNegativeNumber,
   optimizer: NonNegativeNumber,
 });
-export type StepSeconds = z.infer<typeof StepSeconds>;
+export interface StepSeconds extends z.infer<typeof StepSeconds> {}
 
 /** Result of one step of a session. */
 export const StepResult = z.strictObject({
@@ -59,4 +59,4 @@ export const StepResult = z.strictObject({
   gradientNorm: z.number().nullable(),
   seconds: StepSeconds,
 });
-export type StepResult = z.infer<typeof StepResult>;
+export interface StepResult extends z.infer<typeof StepResult> {}

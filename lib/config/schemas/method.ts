@@ -38,7 +38,9 @@ const Stage = PositiveCount.describe("a whole number ≥ 1, counted from the sha
 /** Options shared by all methods on feature maps. */
 const onFeatures = (distance: Distance) => ({
   ...share(WARMUP),
+  /** Where the teacher's maps are taken. */
   teacherFeatures: FeatureTap.default("before"),
+  /** Where the student's maps are taken. */
   studentFeatures: FeatureTap.default("after"),
   distance: Distance.default(distance),
 });
@@ -191,6 +193,7 @@ const once = { teacherMode: TeacherMode.default("eval") };
 /** Several methods at once: Σ_k λ_k · loss_k, each term with its own weight and warm-up. */
 export const SumMethod = z.strictObject({
   kind: z.literal("sum"),
+  /** The methods. */
   of: z.array(Term).min(1).describe("an array of one or more methods").meta({
     fix:
       'List the terms, such as of: [{ kind: "review" }, { kind: "kd" }]; on the command line in a file for --config.',
@@ -212,7 +215,9 @@ const method = z.discriminatedUnion("kind", [
 ]);
 /** A distillation method. */
 export const Method: MethodSchema = method;
+/** A distillation method with all its settings. */
 export type Method = z.infer<typeof method>;
+/** A distillation method, with or without the settings that have defaults. */
 export type MethodInput = z.input<typeof method>;
 /** Declarations that use {@link Method} name it, instead of repeating its shape. */
 export interface MethodSchema extends z.ZodType<Method, MethodInput> {}
@@ -231,7 +236,7 @@ export const MethodInfo = z.strictObject({
   /** The publication, or an equivalent description. */
   source: z.string(),
 });
-export type MethodInfo = z.infer<typeof MethodInfo>;
+export interface MethodInfo extends z.infer<typeof MethodInfo> {}
 
 /** All methods, as described by their schemas. */
 export const METHODS: readonly MethodInfo[] = [...TERMS, SumMethod].map((schema) => {
@@ -241,7 +246,7 @@ export const METHODS: readonly MethodInfo[] = [...TERMS, SumMethod].map((schema)
 
 /** A pair of matched stages, by their names in the networks. */
 export const StagePair = z.strictObject({ student: z.string(), teacher: z.string() });
-export type StagePair = z.infer<typeof StagePair>;
+export interface StagePair extends z.infer<typeof StagePair> {}
 
 /** The stages of student and teacher that are matched. */
 export const Matching = z.strictObject({
@@ -250,7 +255,7 @@ export const Matching = z.strictObject({
   /** Description of the unmatched stages; `null` if all are matched. */
   note: z.string().nullable(),
 });
-export type Matching = z.infer<typeof Matching>;
+export interface Matching extends z.infer<typeof Matching> {}
 
 /** The input settings of one kind of method. */
 export type MethodInputOf<Kind extends MethodKind> = Extract<MethodInput, { kind: Kind }>;

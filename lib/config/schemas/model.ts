@@ -4,6 +4,7 @@ import { Count, Device, ModelDType, PositiveCount, Seed } from "./common.js";
 
 /** Options for creating a network. */
 export const ModelOptions = z.strictObject({
+  /** Number of classes, the outputs of the last layer. */
   numClasses: z.int().min(1).default(100),
   /** Seeds the published initialisation. */
   seed: Seed.default(0),
@@ -19,8 +20,8 @@ export const ModelOptions = z.strictObject({
   /** false: also loads weights that fit in part, such as those of a network with another number of classes. */
   strict: z.boolean().default(true),
 });
-export type ModelOptions = z.infer<typeof ModelOptions>;
-export type ModelOptionsInput = z.input<typeof ModelOptions>;
+export interface ModelOptions extends z.infer<typeof ModelOptions> {}
+export interface ModelOptionsInput extends z.input<typeof ModelOptions> {}
 
 /** The output of a stage for distillation, for one image size. */
 export const FeatureSpec = z.strictObject({
@@ -31,7 +32,7 @@ export const FeatureSpec = z.strictObject({
   height: PositiveCount,
   width: PositiveCount,
 });
-export type FeatureSpec = z.infer<typeof FeatureSpec>;
+export interface FeatureSpec extends z.infer<typeof FeatureSpec> {}
 
 /** An entry of the model registry. */
 export const ModelInfo = z.strictObject({
@@ -45,4 +46,4 @@ export const ModelInfo = z.strictObject({
   parameters: Count,
   features: z.array(FeatureSpec),
 });
-export type ModelInfo = z.infer<typeof ModelInfo>;
+export interface ModelInfo extends z.infer<typeof ModelInfo> {}

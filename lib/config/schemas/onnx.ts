@@ -31,7 +31,7 @@ export const OnnxOptions = z.strictObject({
   /** Added to the file's metadata. */
   metadata: Metadata.default({}),
 });
-export type OnnxOptions = z.infer<typeof OnnxOptions>;
+export interface OnnxOptions extends z.infer<typeof OnnxOptions> {}
 
 /** An input or output of an ONNX file: sizes, or `"batch"` for the one that its user chooses. */
 const OnnxValue = z.strictObject({ name: z.string(), shape: z.array(z.union([Count, z.string()])) });
@@ -59,4 +59,4 @@ export const OnnxFile = z.strictObject({
     after: Evaluation.nullable(),
   }).nullable(),
 });
-export type OnnxFile = z.infer<typeof OnnxFile>;
+export interface OnnxFile extends z.infer<typeof OnnxFile> {}

@@ -5,8 +5,9 @@ import { FeatureSpec } from "./model.js";
 
 /** The pair to explain, with image size and batch size. */
 export const PairOptions = z.strictObject({
-  /** Names of networks. */
+  /** Name of the teacher's network. */
   teacher: z.string(),
+  /** Name of the student's network. */
   student: z.string(),
   /**
    * Height and width in pixels; for detectors after resizing. Default: those of the student's published results; 800 ×
@@ -21,8 +22,8 @@ export const PairOptions = z.strictObject({
   fusion: ReviewTerm.shape.fusion,
   midChannels: ReviewTerm.shape.midChannels,
 });
-export type PairOptions = z.infer<typeof PairOptions>;
-export type PairOptionsInput = z.input<typeof PairOptions>;
+export interface PairOptions extends z.infer<typeof PairOptions> {}
+export interface PairOptionsInput extends z.input<typeof PairOptions> {}
 
 /** The cost of a network or a part of one, or of the modules that exist only in training. */
 const PartCost = z.strictObject({
@@ -87,4 +88,4 @@ export const PairExplanation = z.strictObject({
     measuredBatches: z.array(PositiveCount).min(1),
   }),
 });
-export type PairExplanation = z.infer<typeof PairExplanation>;
+export interface PairExplanation extends z.infer<typeof PairExplanation> {}

@@ -16,7 +16,7 @@ export const PresetTraining = withEnd(TrainingOptions.pick({
   accumulateBatches: true,
   clipNorm: true,
 }));
-export type PresetTraining = z.infer<typeof PresetTraining>;
+export interface PresetTraining extends z.infer<typeof PresetTraining> {}
 
 const Percent = z.number().min(0).max(100);
 
@@ -45,7 +45,7 @@ export const PublishedResults = z.strictObject({
   ap50: AtOverlap.optional(),
   ap75: AtOverlap.optional(),
 });
-export type PublishedResults = z.infer<typeof PublishedResults>;
+export interface PublishedResults extends z.infer<typeof PublishedResults> {}
 
 /** Settings of a detector in addition to its name. */
 const PresetDetector = NetworkConfig.pick({ flavor: true, detection: true });
@@ -62,7 +62,7 @@ export const PresetMark = z.strictObject({
   /** Further explanation. */
   note: z.string().min(1).optional(),
 });
-export type PresetMark = z.infer<typeof PresetMark>;
+export interface PresetMark extends z.infer<typeof PresetMark> {}
 
 /** Named settings. */
 export const Preset = z.strictObject({
@@ -90,5 +90,5 @@ export const Preset = z.strictObject({
   published: PublishedResults.optional(),
   marks: z.array(PresetMark).default([]),
 });
-export type Preset = z.infer<typeof Preset>;
-export type PresetInput = z.input<typeof Preset>;
+export interface Preset extends z.infer<typeof Preset> {}
+export interface PresetInput extends z.input<typeof Preset> {}

@@ -22,7 +22,7 @@ export const NetworkConfig = z.strictObject({
   /** Of detectors: options that differ from their flavor's. */
   detection: DetectorSwitches.optional(),
 });
-export type NetworkConfig = z.infer<typeof NetworkConfig>;
+export interface NetworkConfig extends z.infer<typeof NetworkConfig> {}
 
 /** A trained network: its weights are not optional. */
 export const TeacherConfig = NetworkConfig.extend({
@@ -30,7 +30,7 @@ export const TeacherConfig = NetworkConfig.extend({
     "a file of the teacher's trained weights (`reviewkd train` writes one: student.safetensors of its run directory)",
   ),
 });
-export type TeacherConfig = z.infer<typeof TeacherConfig>;
+export interface TeacherConfig extends z.infer<typeof TeacherConfig> {}
 
 /** Of runs and studies. */
 export const presetOptions = {
@@ -53,16 +53,24 @@ export const presetOptions = {
 const shared = {
   ...presetOptions,
   data: StoredDataSource.prefault({ kind: "synthetic" }),
+  /** Settings of the training. */
   training: withEnd(TrainingOptions).prefault({}),
 };
 
 /** Trains one network on labels alone. */
-export const TrainConfig = z.strictObject({ task: z.literal("train"), model: NetworkConfig, ...shared });
+export const TrainConfig = z.strictObject({
+  task: z.literal("train"),
+  /** The network to train. */
+  model: NetworkConfig,
+  ...shared,
+});
 
 /** Trains a student under a frozen teacher. */
 export const DistillConfig = z.strictObject({
   task: z.literal("distill"),
+  /** The trained network that the student learns from. */
   teacher: TeacherConfig,
+  /** The network to train. */
   student: NetworkConfig,
   method: Method.prefault({ kind: "review" }),
   ...shared,

@@ -8,7 +8,7 @@ export const EpochRecord = EpochEvent.omit({ type: true, etaSeconds: true }).ext
   /** Time of all training and evaluation so far, excluding pauses. */
   elapsedSeconds: NonNegativeNumber,
 });
-export type EpochRecord = z.infer<typeof EpochRecord>;
+export interface EpochRecord extends z.infer<typeof EpochRecord> {}
 
 /** The part of a checkpoint that `fit` adds to the session's state, which holds the steps of the current epoch. */
 export const FitProgress = z.strictObject({
@@ -21,7 +21,7 @@ export const FitProgress = z.strictObject({
   best: EpochEvent.shape.best.nullable(),
   elapsedSeconds: NonNegativeNumber,
 });
-export type FitProgress = z.infer<typeof FitProgress>;
+export interface FitProgress extends z.infer<typeof FitProgress> {}
 
 /** A line of `config-history.jsonl`: settings that changed when a run was resumed. */
 export const ConfigChange = z.strictObject({
@@ -33,7 +33,7 @@ export const ConfigChange = z.strictObject({
   /** The complete former configuration. */
   former: z.unknown(),
 });
-export type ConfigChange = z.infer<typeof ConfigChange>;
+export interface ConfigChange extends z.infer<typeof ConfigChange> {}
 
 /** The environment in which a session's checkpoint was written. */
 export const Origin = z.strictObject({
@@ -47,8 +47,8 @@ export const Origin = z.strictObject({
   /** Processes that trained together. */
   processes: PositiveCount.default(1),
 });
-export type Origin = z.infer<typeof Origin>;
+export interface Origin extends z.infer<typeof Origin> {}
 
 /** The result of `fit`. */
 export const FitResult = EndEvent.omit({ type: true });
-export type FitResult = z.infer<typeof FitResult>;
+export interface FitResult extends z.infer<typeof FitResult> {}

@@ -44,6 +44,7 @@ function isStream(value: unknown): value is StreamItems {
 export const StreamSplit = z.strictObject({
   /** Number of images in a pass. */
   samples: PositiveCount,
+  /** The images, or a function that returns them for a pass. */
   items: z.custom<StreamItems>(isStream, "an iterable of images, or a function that returns one"),
 });
-export type StreamSplit = z.infer<typeof StreamSplit>;
+export interface StreamSplit extends z.infer<typeof StreamSplit> {}

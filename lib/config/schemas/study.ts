@@ -37,16 +37,27 @@ export const StagesMethod = SingleLayerTerm.pick({ ...COMMON, distance: true }).
   teacherMode: TeacherMode.default("eval"),
 });
 
+/** Training of the networks of a study: the study varies the seed. */
+export const StudyTrainingOptions = TrainingOptions.omit({ seed: true });
+export interface StudyTrainingOptions extends z.infer<typeof StudyTrainingOptions> {}
+export interface StudyTrainingOptionsInput extends z.input<typeof StudyTrainingOptions> {}
+
 const shared = {
   ...presetOptions,
   /** Without weights, the study trains the teacher first. */
   teacher: NetworkConfig,
+  /** The network to train. */
   student: NetworkConfig,
   data: StoredDataSource.prefault({ kind: "synthetic" }),
   /** Training of each student, and of the teacher if the study trains it. */
-  training: withEnd(TrainingOptions.omit({ seed: true })).prefault({}),
+  training: withEnd(StudyTrainingOptions).prefault({}),
   /** Settings in which the teacher's own training differs. */
-  teacherTraining: z.strictObject({ epochs: PositiveCount.optional(), learningRate: PositiveNumber.optional() })
+  teacherTraining: z.strictObject({
+    /** Passes over the training images. Default: the students'. */
+    epochs: PositiveCount.optional(),
+    /** Default: the students'. */
+    learningRate: PositiveNumber.optional(),
+  })
     .prefault({}),
 };
 
@@ -54,7 +65,9 @@ const shared = {
 const ablationConfig = z.strictObject({
   kind: z.literal("ablation"),
   ...shared,
+  /** Settings that all steps share. */
   method: AblationMethod.prefault({}),
+  /** A training for each. */
   seeds: Seeds.default([0]),
 });
 
@@ -62,7 +75,9 @@ const ablationConfig = z.strictObject({
 const stagesConfig = z.strictObject({
   kind: z.literal("stages"),
   ...shared,
+  /** Settings that all pairs share. */
   method: StagesMethod.prefault({}),
+  /** A training for each. */
   seeds: Seeds.default([0]),
 });
 
@@ -71,6 +86,7 @@ const seedsConfig = z.strictObject({
   kind: z.literal("seeds"),
   ...shared,
   method: Method.prefault({ kind: "review" }),
+  /** A training for each. */
   seeds: Seeds.default([0, 1, 2]),
 });
 
@@ -89,6 +105,7 @@ const gridConfig = z.strictObject({
   method: Method.prefault({ kind: "review" }),
   /** For example `{ "method.weight": [0.5, 1], "training.optimizer.learningRate": [0.05, 0.1] }`. */
   vary: Vary,
+  /** A training for each. */
   seeds: Seeds.default([0]),
 });
 
@@ -96,13 +113,14 @@ const studyConfig = z.discriminatedUnion("kind", [ablationConfig, stagesConfig, 
 /** The complete configuration of a study, as stored in `study.json` of its directory. */
 export const StudyConfig: StudyConfigSchema = studyConfig;
 export type StudyConfig = z.infer<typeof studyConfig>;
+/** The configuration of a study, with or without the settings that have defaults. */
 export type StudyConfigInput = z.input<typeof studyConfig>;
 /** Declarations that use {@link StudyConfig} name it, instead of repeating its shape. */
 export interface StudyConfigSchema extends z.ZodType<StudyConfig, StudyConfigInput> {}
 
 /** Mean and sample standard deviation of one or more values; the deviation of a single value is `null`. */
 export const Spread = z.strictObject({ mean: z.number(), deviation: NonNegativeNumber.nullable() });
-export type Spread = z.infer<typeof Spread>;
+export interface Spread extends z.infer<typeof Spread> {}
 
 /** The result of one training of a study. */
 export const CellResult = z.strictObject({
@@ -121,7 +139,7 @@ export const CellResult = z.strictObject({
   runDirectory: z.string(),
   error: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
 });
-export type CellResult = z.infer<typeof CellResult>;
+export interface CellResult extends z.infer<typeof CellResult> {}
 
 /**
  * One row of a study: a way to train the student, over all seeds. Results are values of the task's primary metric,
@@ -149,14 +167,14 @@ export const ConditionResult = z.strictObject({
   /** The result of an independent re-run, if the study uses the same networks and data. */
   published: z.number().nullable(),
 });
-export type ConditionResult = z.infer<typeof ConditionResult>;
+export interface ConditionResult extends z.infer<typeof ConditionResult> {}
 
 /** Versions and hardware, without paths because results are shared. */
 export const StudySystem = SystemInfo.omit({ addonPath: true, processGroupBackends: true, threadsFrom: true,
   processors: true }).extend({
     libtorch: SystemInfo.shape.libtorch.omit({ path: true }),
   });
-export type StudySystem = z.infer<typeof StudySystem>;
+export interface StudySystem extends z.infer<typeof StudySystem> {}
 
 const studyResult = z.strictObject({
   kind: StudyKind,
@@ -178,7 +196,7 @@ const studyResult = z.strictObject({
 });
 /** The content of `results.json` and result of `runStudy`. */
 export const StudyResult: StudyResultSchema = studyResult;
-export type StudyResult = z.infer<typeof studyResult>;
+export interface StudyResult extends z.infer<typeof studyResult> {}
 export interface StudyResultSchema extends z.ZodType<StudyResult, z.input<typeof studyResult>> {}
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
@@ -208,7 +226,7 @@ export const PlannedCell = z.strictObject({
   /** The cell that must be done before: 0, the teacher that the study trains; `null` for all others. */
   waitsFor: Count.nullable(),
 });
-export type PlannedCell = z.infer<typeof PlannedCell>;
+export interface PlannedCell extends z.infer<typeof PlannedCell> {}
 
 /** The result of `planStudy`: the cells of a study, which can be trained in any order, on any machine. */
 export const StudyPlan = z.strictObject({
@@ -217,7 +235,7 @@ export const StudyPlan = z.strictObject({
   config: StudyConfig,
   cells: z.array(PlannedCell),
 });
-export type StudyPlan = z.infer<typeof StudyPlan>;
+export interface StudyPlan extends z.infer<typeof StudyPlan> {}
 
 const studyEvent = z.discriminatedUnion("type", [
   event("study-start", {

@@ -14,7 +14,7 @@ export const InstallationAttempt = z.strictObject({
   /** One command, or one sentence, that fixes the problem; null if there is none. */
   fix: z.string().nullable(),
 });
-export type InstallationAttempt = z.infer<typeof InstallationAttempt>;
+export interface InstallationAttempt extends z.infer<typeof InstallationAttempt> {}
 
 /** Something that keeps an installation from all that it can do, though its addon may load. */
 export const InstallationFinding = z.strictObject({
@@ -23,7 +23,7 @@ export const InstallationFinding = z.strictObject({
   reason: z.string(),
   fix: z.string().nullable(),
 });
-export type InstallationFinding = z.infer<typeof InstallationFinding>;
+export interface InstallationFinding extends z.infer<typeof InstallationFinding> {}
 
 /** The search for this package's addon, and the problems found. */
 export const InstallationReport = z.strictObject({
@@ -38,7 +38,7 @@ export const InstallationReport = z.strictObject({
   /** The fix if no addon could be loaded. */
   fix: z.string().nullable(),
 });
-export type InstallationReport = z.infer<typeof InstallationReport>;
+export interface InstallationReport extends z.infer<typeof InstallationReport> {}
 
 /** The plugin with kernels for CUDA devices. Without it, CUDA uses PyTorch's operations. */
 export const CudaPlugin = z.strictObject({
@@ -50,7 +50,7 @@ export const CudaPlugin = z.strictObject({
   reason: z.string().nullable(),
   fix: z.string().nullable(),
 });
-export type CudaPlugin = z.infer<typeof CudaPlugin>;
+export interface CudaPlugin extends z.infer<typeof CudaPlugin> {}
 
 /** The addon and the machine, as reported by `doctor`. */
 export const SystemInfo = z.strictObject({
@@ -75,4 +75,4 @@ export const SystemInfo = z.strictObject({
   cpu: z.strictObject({ model: z.string(), cores: PositiveCount, instructionSets: z.array(z.string()),
     capability: z.string() }),
 });
-export type SystemInfo = z.infer<typeof SystemInfo>;
+export interface SystemInfo extends z.infer<typeof SystemInfo> {}

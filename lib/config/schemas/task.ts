@@ -7,7 +7,7 @@ export const LossInfo = z.strictObject({
   /** For tables. */
   label: z.string(),
 });
-export type LossInfo = z.infer<typeof LossInfo>;
+export interface LossInfo extends z.infer<typeof LossInfo> {}
 
 /** A result of an evaluation. */
 export const MetricInfo = z.strictObject({
@@ -20,7 +20,7 @@ export const MetricInfo = z.strictObject({
   unit: z.string(),
   higherIsBetter: z.boolean(),
 });
-export type MetricInfo = z.infer<typeof MetricInfo>;
+export interface MetricInfo extends z.infer<typeof MetricInfo> {}
 
 /** The losses that a training minimizes, and the metrics that judge it. */
 export const TaskInfo = z.strictObject({
@@ -32,4 +32,4 @@ export const TaskInfo = z.strictObject({
   /** The field of epochs with a metric of the training images; `null` if there is none. */
   trainingMetric: z.string().nullable(),
 });
-export type TaskInfo = z.infer<typeof TaskInfo>;
+export interface TaskInfo extends z.infer<typeof TaskInfo> {}

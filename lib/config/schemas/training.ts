@@ -11,20 +11,25 @@ export const ParameterGroup = z.strictObject({
   /** Overrides the optimizer's weight decay. Default: the optimizer's. */
   weightDecay: NonNegativeNumber.optional(),
 });
-export type ParameterGroup = z.infer<typeof ParameterGroup>;
+export interface ParameterGroup extends z.infer<typeof ParameterGroup> {}
 
 /** Stochastic gradient descent with PyTorch's definition of momentum, Nesterov and weight decay. */
 export const Sgd = z.strictObject({
   kind: z.literal("sgd"),
+  /** At the full rate, before schedule and warm-up scale it. */
   learningRate: PositiveNumber.default(0.1),
+  /** Weight of the previous steps; 0: none. */
   momentum: z.number().min(0).lt(1).default(0.9),
+  /** Nesterov's form of momentum. */
   nesterov: z.boolean().default(true),
+  /** L2 penalty on the parameters. */
   weightDecay: NonNegativeNumber.default(5e-4),
   /** Weight decay of batch normalizations. Default: `weightDecay`. */
   normWeightDecay: NonNegativeNumber.optional(),
+  /** Parameters with settings of their own. */
   groups: z.array(ParameterGroup).default([]),
 });
-export type Sgd = z.infer<typeof Sgd>;
+export interface Sgd extends z.infer<typeof Sgd> {}
 
 /** The optimizer. */
 export const Optimizer = z.discriminatedUnion("kind", [Sgd]);
@@ -36,6 +41,7 @@ const warmup = {
   warmupEpochs: NonNegativeNumber.default(0),
   /** The rate rises linearly over so many optimizer steps, from `warmupFactor` of the rate at the first. */
   warmupSteps: Count.optional(),
+  /** Fraction of the rate at the first step of `warmupSteps`. */
   warmupFactor: z.number().min(0).max(1).optional(),
 };
 
@@ -49,9 +55,11 @@ export const ConstantSchedule = z.strictObject({ kind: z.literal("constant"), ..
  */
 export const MultiStepSchedule = z.strictObject({
   kind: z.literal("multi-step"),
+  /** Epochs from 0 after which the rate is lower. */
   milestones: z.array(Count).default([150, 180, 210]),
   /** In addition, or alone with empty `milestones`: optimizer steps of the training, from 0, from which it is lower. */
   milestoneSteps: z.array(Count).optional(),
+  /** Multiplies the rate at each milestone. */
   factor: PositiveNumber.default(0.1),
   ...warmup,
 });
@@ -59,6 +67,7 @@ export const MultiStepSchedule = z.strictObject({
 /** Half a cosine from the full rate to `finalScale` times the full rate over all epochs. */
 export const CosineSchedule = z.strictObject({
   kind: z.literal("cosine"),
+  /** The last epoch's fraction of the rate. */
   finalScale: z.number().min(0).max(1).default(0),
   ...warmup,
 });
@@ -107,22 +116,26 @@ export const StepOptions = z.strictObject({
   /** Where to compute; networks move there when the session is made. `undefined` leaves them where they are. */
   device: Device.optional().meta(RESUMABLE),
 });
-export type StepOptions = z.infer<typeof StepOptions>;
-export type StepOptionsInput = z.input<typeof StepOptions>;
+export interface StepOptions extends z.infer<typeof StepOptions> {}
+export interface StepOptionsInput extends z.input<typeof StepOptions> {}
 
 /** One epoch of a session. */
 export const EpochOptions = z.strictObject({
+  /** Epoch from 0. */
   epoch: Count,
   /** All epochs of the training, for the schedule. */
   epochs: PositiveCount,
   /** Optimizer steps of the whole training: the epoch in which it is reached ends there, and schedules end with it. */
   maxSteps: PositiveCount.nullable().default(null),
+  /** Images in a batch. */
   batchSize: PositiveCount.default(128),
+  /** Seeds order and augmentation. */
   seed: Seed.default(0),
+  /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
   schedule: Schedule.prefault({ kind: "constant" }),
 });
-export type EpochOptionsInput = z.input<typeof EpochOptions>;
+export interface EpochOptionsInput extends z.input<typeof EpochOptions> {}
 
 /** Every setting of `fit` other than networks, method and data. */
 export const TrainingOptions = StepOptions.extend({
@@ -134,9 +147,12 @@ export const TrainingOptions = StepOptions.extend({
    * `epochs` of defaults, and of a preset or configuration file below them.
    */
   maxSteps: PositiveCount.nullable().default(null),
+  /** Images in a batch, of all processes together. */
   batchSize: PositiveCount.default(128),
+  /** Images in a batch of the evaluation. */
   evaluationBatchSize: PositiveCount.default(256),
   schedule: Schedule.prefault({ kind: "multi-step" }),
+  /** Seeds order, augmentation, and networks that are created for the run. */
   seed: Seed.default(0),
   /** Pad, crop and flip the training images. */
   augment: z.boolean().default(true),
@@ -147,7 +163,7 @@ export const TrainingOptions = StepOptions.extend({
   /** Save within an epoch as often; `null`: only at its end. */
   checkpointMinutes: PositiveNumber.nullable().default(10).meta(RESUMABLE),
 });
-export type TrainingOptions = z.infer<typeof TrainingOptions>;
+export interface TrainingOptions extends z.infer<typeof TrainingOptions> {}
 
 /** Training options, or some of them, that say when the training ends. */
 export function withEnd<Schema extends z.ZodType<Pick<TrainingOptions, "epochs" | "maxSteps">>>(
@@ -158,4 +174,4 @@ export function withEnd<Schema extends z.ZodType<Pick<TrainingOptions, "epochs" 
     path: ["epochs"],
   });
 }
-export type TrainingOptionsInput = z.input<typeof TrainingOptions>;
+export interface TrainingOptionsInput extends z.input<typeof TrainingOptions> {}

@@ -24,14 +24,14 @@ export const WeightsChoice = z.strictObject({
    */
   key: z.string().min(1).optional(),
 });
-export type WeightsChoice = z.infer<typeof WeightsChoice>;
+export interface WeightsChoice extends z.infer<typeof WeightsChoice> {}
 
 /** Options for loading parameters into a network. */
 export const LoadOptions = WeightsChoice.extend({
   /** Names and shapes must agree; false: loads what fits, at least one entry, and reports the rest. */
   strict: z.boolean().default(true),
 });
-export type LoadOptionsInput = z.input<typeof LoadOptions>;
+export interface LoadOptionsInput extends z.input<typeof LoadOptions> {}
 
 /** Heads of a detector, as its name begins. */
 export const DetectorKind = z.enum(["faster-rcnn", "mask-rcnn", "retinanet"]);
@@ -56,7 +56,7 @@ export const DetectorFileInfo = z.strictObject({
   numClasses: PositiveCount.nullable(),
   categoryIds: CategoryIds.nullable(),
 });
-export type DetectorFileInfo = z.infer<typeof DetectorFileInfo>;
+export interface DetectorFileInfo extends z.infer<typeof DetectorFileInfo> {}
 
 /** Description of a weights file, without its values. */
 export const WeightsInfo = z.strictObject({
@@ -90,7 +90,7 @@ export const WeightsInfo = z.strictObject({
   /** `null` unless the names are those of a detector. */
   detector: DetectorFileInfo.nullable(),
 });
-export type WeightsInfo = z.infer<typeof WeightsInfo>;
+export interface WeightsInfo extends z.infer<typeof WeightsInfo> {}
 
 /** An entry whose shape differs from the network's. */
 const ShapeMismatch = z.strictObject({ name: z.string(), expected: Shape, got: Shape });
@@ -116,7 +116,7 @@ export const LoadReport = StateDifferences.extend({
   /** Of a file: names of other tensors that belong to no network, such as counters of other tools. */
   leftAside: z.array(z.string()),
 });
-export type LoadReport = z.infer<typeof LoadReport>;
+export interface LoadReport extends z.infer<typeof LoadReport> {}
 
 /** Result of loading a file into a detector. */
 export const DetectorLoadReport = LoadReport.extend({
@@ -131,29 +131,32 @@ export const DetectorLoadReport = LoadReport.extend({
   /** Of the detector's frozen norms; `null` if they are trained. */
   normEps: NonNegativeNumber.nullable(),
 });
-export type DetectorLoadReport = z.infer<typeof DetectorLoadReport>;
+export interface DetectorLoadReport extends z.infer<typeof DetectorLoadReport> {}
 
 /** Options for saving a classifier. */
 export const ModelSaveOptions = RecordedPreprocessing.partial().extend({
   /** Height and width, or one number for both. */
   imageSize: z.union([PositiveCount.transform((side): [number, number] => [side, side]),
     RecordedPreprocessing.shape.imageSize]).optional(),
+  /** Text that the file holds in addition. */
   metadata: Metadata.default({}),
   /** One name per class. This and the rest default to what the network was loaded or trained with. */
   classNames: ClassNames.readonly().optional(),
 });
-export type ModelSaveOptionsInput = z.input<typeof ModelSaveOptions>;
+export interface ModelSaveOptionsInput extends z.input<typeof ModelSaveOptions> {}
 
 /** Options for saving a detector. */
 export const DetectorSaveOptions = z.strictObject({
+  /** Text that the file holds in addition. */
   metadata: Metadata.default({}),
   /** Default: those of torchvision. */
   names: StateNames.default("torchvision"),
   /** One name per class, without the background. Default: those that the detector was loaded with. */
   classNames: ClassNames.readonly().optional(),
+  /** The ids of the classes in a data set, such as COCO's. */
   categoryIds: CategoryIds.optional(),
 });
-export type DetectorSaveOptionsInput = z.input<typeof DetectorSaveOptions>;
+export interface DetectorSaveOptionsInput extends z.input<typeof DetectorSaveOptions> {}
 
 /** The network of the registry that best matches a file's names and shapes. */
 export const ArchitectureMatch = z.strictObject({
@@ -173,14 +176,14 @@ export const ArchitectureMatch = z.strictObject({
   /** Other prefixes under which the file has a network, too: a key chooses one. */
   otherPrefixes: z.array(z.string()),
 });
-export type ArchitectureMatch = z.infer<typeof ArchitectureMatch>;
+export interface ArchitectureMatch extends z.infer<typeof ArchitectureMatch> {}
 
 /**
  * {@link WeightsInfo} and the matching network; `null` if no entry belongs to a known network. Tensors have the names
  * of that network.
  */
 export const WeightsInspection = WeightsInfo.extend({ fit: ArchitectureMatch.nullable() });
-export type WeightsInspection = z.infer<typeof WeightsInspection>;
+export interface WeightsInspection extends z.infer<typeof WeightsInspection> {}
 
 /** Options for converting a weights file. */
 export const ConvertOptions = WeightsChoice.extend({
@@ -191,7 +194,7 @@ export const ConvertOptions = WeightsChoice.extend({
   /** Added to the file's metadata. */
   metadata: Metadata.default({}),
 });
-export type ConvertOptionsInput = z.input<typeof ConvertOptions>;
+export interface ConvertOptionsInput extends z.input<typeof ConvertOptions> {}
 
 /** Options for creating the network of a run directory. */
 export const LoadStudentOptions = z.strictObject({
@@ -199,7 +202,7 @@ export const LoadStudentOptions = z.strictObject({
   checkpoint: z.enum(["last", "best"]).default("last"),
   device: Device.optional(),
 });
-export type LoadStudentOptionsInput = z.input<typeof LoadStudentOptions>;
+export interface LoadStudentOptionsInput extends z.input<typeof LoadStudentOptions> {}
 
 /** Options for exporting the network of a run directory. */
 export const ExportOptions = z.strictObject({
@@ -207,4 +210,4 @@ export const ExportOptions = z.strictObject({
   overwrite: ConvertOptions.shape.overwrite,
   dtype: ConvertOptions.shape.dtype,
 });
-export type ExportOptionsInput = z.input<typeof ExportOptions>;
+export interface ExportOptionsInput extends z.input<typeof ExportOptions> {}

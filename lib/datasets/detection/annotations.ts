@@ -88,8 +88,8 @@ export interface AnnotationOrder {
  * @example
  * ```ts
  * const annotations = await readCocoAnnotations("coco/annotations/instances_val2017.json");
- * const { boxes, categories } = annotations.of(0);
- * console.log(annotations.image(0).fileName, annotations.categories[categories[0]].name, boxes.subarray(0, 4));
+ * const { boxes, categories: [category = 0] } = annotations.of(0);
+ * console.log(annotations.image(0).fileName, annotations.categories[category]?.name, boxes.subarray(0, 4));
  * ```
  */
 export class DetectionAnnotations {

@@ -21,6 +21,7 @@ export interface AnnotationProgress {
 
 /** Options of {@link readCocoAnnotations}. */
 export interface ReadCocoOptions extends ReadAnnotationsOptionsInput {
+  /** Stops reading. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most every 100 ms, and at the end. */
   readonly onProgress?: ((progress: AnnotationProgress) => void) | undefined;

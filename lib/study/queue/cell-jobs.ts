@@ -18,12 +18,12 @@ export const JobData = z.strictObject({
   /** How many workers that the queue has lost were replaced in its directory. */
   replaced: Count.default(0),
 });
-export type JobData = z.infer<typeof JobData>;
+export interface JobData extends z.infer<typeof JobData> {}
 
 /** How far the run of a cell is, as its worker reports it about once a second. */
 export const JobProgress = z.strictObject({ worker: z.string(), epoch: Count, epochs: Count, step: Count, steps: Count,
   share: z.number(), etaSeconds: z.number() });
-export type JobProgress = z.infer<typeof JobProgress>;
+export interface JobProgress extends z.infer<typeof JobProgress> {}
 
 /** The id of a cell in the queue, by which it is never there twice. */
 export function jobId({ directory, index }: Pick<JobData, "directory" | "index">): string {

@@ -11,7 +11,7 @@ const invalidBoxes = z.enum(["error", "drop"]).default("error");
 
 /** Options of reading annotations. */
 export const ReadAnnotationsOptions = z.strictObject({ invalidBoxes });
-export type ReadAnnotationsOptionsInput = z.input<typeof ReadAnnotationsOptions>;
+export interface ReadAnnotationsOptionsInput extends z.input<typeof ReadAnnotationsOptions> {}
 
 /** Image sets of Pascal VOC: the files of `ImageSets/Main`, with masks those of `ImageSets/Segmentation`. */
 export const VocSet = z.enum(["train", "val", "trainval", "test"]);
@@ -30,10 +30,11 @@ export const ReadVocOptions = z.strictObject({
   set: VocSet.default("train"),
   /** Default: all classes of the set's annotations, sorted by name. Pass those of the training set for another set. */
   classNames: classNames.optional(),
+  /** With the masks of the segmentation set. */
   masks: vocMasks,
   invalidBoxes,
 });
-export type ReadVocOptionsInput = z.input<typeof ReadVocOptions>;
+export interface ReadVocOptionsInput extends z.input<typeof ReadVocOptions> {}
 
 /** The handling of images, shared by the sources of detection. The detector says which size they are resized to. */
 const shared = {
@@ -58,7 +59,12 @@ const shared = {
 };
 
 /** A path for each of the two splits. */
-const splitPaths = z.strictObject({ train: FilePath, val: FilePath });
+const splitPaths = z.strictObject({
+  /** Of the training images. */
+  train: FilePath,
+  /** Of the test images. */
+  val: FilePath,
+});
 
 /**
  * Annotations in COCO's format (instances) and their images. Either `root`, a directory in COCO's layout: `train2017`,
@@ -66,6 +72,7 @@ const splitPaths = z.strictObject({ train: FilePath, val: FilePath });
  */
 export const CocoSource = z.strictObject({
   kind: z.literal("coco"),
+  /** The directory of the data set. */
   root: filePath("a directory with train2017, val2017 and annotations/instances_train2017.json").optional(),
   /** The folder of all images, or one for each split. */
   images: z.union([FilePath, splitPaths]).optional(),
@@ -79,7 +86,7 @@ export const CocoSource = z.strictObject({
     directory: { content: "train2017, val2017 and instances_train2017.json",
       remedy: "Download COCO 2017 and unpack it into one directory." },
   });
-export type CocoSource = z.infer<typeof CocoSource>;
+export interface CocoSource extends z.infer<typeof CocoSource> {}
 
 /**
  * Pascal VOC's layout: `Annotations/*.xml`, `JPEGImages`, `ImageSets/Main/{train,val}.txt`; with `masks` also
@@ -87,36 +94,43 @@ export type CocoSource = z.infer<typeof CocoSource>;
  */
 export const VocSource = z.strictObject({
   kind: z.literal("voc"),
+  /** The directory of one year. */
   root: filePath("a directory with Annotations, JPEGImages and ImageSets/Main, such as VOC2012"),
+  /** The image set to train on. */
   trainSet: VocSet.default("train"),
+  /** The image set to evaluate on. */
   testSet: VocSet.default("val"),
   /** Default: all classes of the training set's annotations, sorted by name. */
   classNames: classNames.optional(),
+  /** With the masks of the segmentation set. */
   masks: vocMasks,
   ...shared,
 }).meta({
   directory: { content: "Annotations, JPEGImages and ImageSets", remedy: "Pass the directory of one year: VOC2012." },
 });
-export type VocSource = z.infer<typeof VocSource>;
+export interface VocSource extends z.infer<typeof VocSource> {}
 
 /** Drawn scenes: shapes of several classes that overlap, with masks; deterministic in the seed. */
 export const ScenesSource = z.strictObject({
   kind: z.literal("scenes"),
   /** Circles, squares, triangles, stars, rings and crosses, in this order. */
   numClasses: z.int().min(1).max(6).default(4),
+  /** Number of training images. */
   trainSamples: PositiveCount.default(400),
+  /** Number of test images. */
   testSamples: PositiveCount.default(100),
   /** Height and width in pixels. */
   imageSize: z.int().min(32).max(1024).default(128),
   /** Most objects of an image; each has at least one. */
   maxObjects: z.int().min(1).max(20).default(4),
+  /** Seeds the images. */
   seed: Seed.default(0),
   flip: shared.flip,
   trainSizes: shared.trainSizes,
   limitTrain: shared.limitTrain,
   limitTest: shared.limitTest,
 });
-export type ScenesSource = z.infer<typeof ScenesSource>;
+export interface ScenesSource extends z.infer<typeof ScenesSource> {}
 
 /** An encoded image file, or its RGB bytes `[height, width, 3]`. */
 export type ProvidedImage = Uint8Array | {
@@ -140,7 +154,9 @@ const boxesSplit = z.strictObject({ annotations, images });
 /** Boxes and masks that are passed from JavaScript, with images from a folder or a function. */
 export const BoxesSource = z.strictObject({
   kind: z.literal("boxes"),
+  /** The training images. */
   train: boxesSplit,
+  /** The test images. */
   test: boxesSplit,
   trainSizes: shared.trainSizes,
   flip: shared.flip,
@@ -150,7 +166,7 @@ export const BoxesSource = z.strictObject({
   numWorkers: shared.numWorkers,
   onDecodeError: shared.onDecodeError,
 });
-export type BoxesSource = z.infer<typeof BoxesSource>;
+export interface BoxesSource extends z.infer<typeof BoxesSource> {}
 
 /** A list or typed array, whose elements are checked where they are read. */
 const list = <Element>(elements: string) =>
@@ -162,9 +178,13 @@ export const AspectRatios = list<number>("ratios of width to height");
 
 /** Options of `groupedOrder`. */
 export const GroupedOrderOptions = z.strictObject({
+  /** Images in a batch. */
   batchSize: PositiveCount,
+  /** Seeds the order and the drawn sides and flips. */
   seed: Seed.default(0),
+  /** Epoch from 0. */
   epoch: Count.default(0),
+  /** Random order. */
   shuffle: z.boolean().default(true),
   /**
    * Ratios of width to height that separate groups, ascending. Default: 1, like detectron2: upright and wide images. An
@@ -175,7 +195,7 @@ export const GroupedOrderOptions = z.strictObject({
     "ascending ratios",
   ).default([1]),
 });
-export type GroupedOrderOptionsInput = z.input<typeof GroupedOrderOptions>;
+export interface GroupedOrderOptionsInput extends z.input<typeof GroupedOrderOptions> {}
 
 /** A mask: a bitmap `[height, width]` in rows, or COCO's run lengths as a string or as numbers. */
 export type MaskInput = Uint8Array | {
@@ -204,16 +224,21 @@ export const DetectionImageInput = z.strictObject({
   /** Ids of the annotations. Default: counted from 1 over all images. */
   ids: list<number>("ids").optional(),
 });
-export type DetectionImageInput = z.output<typeof DetectionImageInput>;
+export interface DetectionImageInput extends z.output<typeof DetectionImageInput> {}
 
 /** Annotations that are passed from JavaScript. */
 export const DetectionInput = z.strictObject({
+  /** The classes, in any order. */
   categories: z.array(z.strictObject({
+    /** By which objects name their class. */
     id: z.int(),
+    /** Of the class. */
     name: z.string().min(1),
+    /** The group of classes that it belongs to. */
     supercategory: z.string().optional(),
   })),
+  /** The images with their objects. */
   images: z.array(DetectionImageInput),
   invalidBoxes,
 });
-export type DetectionInputOptions = z.input<typeof DetectionInput>;
+export interface DetectionInputOptions extends z.input<typeof DetectionInput> {}

@@ -18,7 +18,7 @@ export const StateDictOptions = z.strictObject({
   /** Default: those of torchvision. */
   names: StateNames.optional(),
 });
-export type StateDictOptionsInput = z.input<typeof StateDictOptions>;
+export interface StateDictOptionsInput extends z.input<typeof StateDictOptions> {}
 
 /** Height and width in pixels. */
 export const Size = z.tuple([PositiveCount, PositiveCount]).readonly();
@@ -44,7 +44,9 @@ const anchorSwitches = {
 
 /** How the level of a region is chosen: a small number that is added after or within the logarithm. */
 const levelSwitches = {
+  /** A small number that keeps the logarithm of a region's side finite. */
   roiLevelEps: NonNegativeNumber.optional(),
+  /** Whether it is added within the logarithm, or after it. */
   roiLevelEpsInLog: z.boolean().optional(),
 };
 
@@ -58,13 +60,16 @@ const shared = {
   resize: Flavor.optional(),
   /** input = (channels in the network's order · pixelScale - imageMean) / imageStd, of values from 0 to 1. */
   imageMean: Three.optional(),
+  /** The divisor of that formula, by channel. */
   imageStd: PositiveThree.optional(),
   /**
    * Apply mean and std to the channels in reverse. Knowledge Review's published configurations of ResNet18 students
    * (ReviewKD-R18-R101, ReviewKD-R18-R101-Mask) do so: they read RGB with the statistics in the order of BGR.
    */
   reverseImageStats: z.boolean().optional(),
+  /** The network's order of the channels. */
   channelOrder: z.enum(["rgb", "bgr"]).optional(),
+  /** Largest value of a pixel for the network. */
   pixelScale: z.union([z.literal(1), z.literal(255)]).optional(),
   /** Norms of the backbone. Default: `"frozen"` if it is given weights, which random values need for learning. */
   norm: z.enum(["frozen", "batch"]).optional(),
@@ -89,55 +94,83 @@ const shared = {
 
 /** Options of Faster R-CNN and Mask R-CNN, in addition to the shared ones. */
 const twoStage = {
+  /** Overlap from which an anchor is an object for the region proposal network. */
   rpnFgIouThresh: Fraction.optional(),
+  /** Overlap below which an anchor is background. */
   rpnBgIouThresh: Fraction.optional(),
+  /** Anchors of an image that its losses sample. */
   rpnBatchSizePerImage: PositiveCount.optional(),
+  /** Fraction of them that are objects, at most. */
   rpnPositiveFraction: Fraction.optional(),
+  /** Proposals of a level before suppression, in training. */
   rpnPreNmsTopNTrain: PositiveCount.optional(),
+  /** Proposals of a level before suppression, in inference. */
   rpnPreNmsTopNTest: PositiveCount.optional(),
+  /** Proposals after suppression, in training. */
   rpnPostNmsTopNTrain: PositiveCount.optional(),
+  /** Proposals after suppression, in inference. */
   rpnPostNmsTopNTest: PositiveCount.optional(),
+  /** Overlap above which the proposal with the lower score is dropped. */
   rpnNmsThresh: Fraction.optional(),
   /** Sides that a proposal has at least; 0: more than 0. */
   rpnMinSize: NonNegativeNumber.optional(),
+  /** Scale of the deltas x, y, w, h of proposals. */
   rpnBoxWeights: BoxWeights.optional(),
   /** Of smooth L1; 0: L1. */
   rpnBoxLossBeta: NonNegativeNumber.optional(),
   /** Divisor of the losses: the anchors that were sampled, or `rpnBatchSizePerImage` for each image. */
   rpnLossNormalizer: z.enum(["sampled", "batch-size"]).optional(),
+  /** Overlap from which a proposal is an object. */
   boxFgIouThresh: Fraction.optional(),
+  /** Overlap below which a proposal is background. */
   boxBgIouThresh: Fraction.optional(),
+  /** Proposals of an image that the losses sample. */
   boxBatchSizePerImage: PositiveCount.optional(),
+  /** Fraction of them that are objects, at most. */
   boxPositiveFraction: Fraction.optional(),
+  /** Scale of the deltas x, y, w, h of boxes. */
   boxRegWeights: BoxWeights.optional(),
   boxLossBeta: NonNegativeNumber.optional(),
+  /** Lowest score of a detection. */
   boxScoreThresh: Fraction.optional(),
+  /** Overlap above which the detection with the lower score is dropped. */
   boxNmsThresh: Fraction.optional(),
+  /** Most detections of an image. */
   boxDetectionsPerImg: PositiveCount.optional(),
   /** Sides that a detection has at least; null: any. */
   boxMinSize: NonNegativeNumber.nullable().optional(),
   /** Samples in each direction of a cell; 0: as many as the region has pixels. */
   roiSamplingRatio: Count.optional(),
+  /** Whether pixel centers lie at 0.5 rather than at 0. */
   roiAligned: z.boolean().optional(),
   ...levelSwitches,
   /** Targets of masks: averages of the object's bitmap, or 0 and 1. */
   maskTargets: z.enum(["soft", "binary"]).optional(),
+  /** How masks are resized to their boxes. */
   maskPaste: Flavor.optional(),
 };
 
 /** Options of RetinaNet, in addition to the shared ones. */
 const oneStage = {
+  /** Overlap from which an anchor is an object. */
   fgIouThresh: Fraction.optional(),
+  /** Overlap below which an anchor is background. */
   bgIouThresh: Fraction.optional(),
+  /** Lowest score of a detection. */
   scoreThresh: Fraction.optional(),
+  /** Overlap above which the detection with the lower score is dropped. */
   nmsThresh: Fraction.optional(),
+  /** Detections of a level before suppression. */
   topkCandidates: PositiveCount.optional(),
+  /** Most detections of an image. */
   detectionsPerImg: PositiveCount.optional(),
+  /** The loss of boxes. */
   boxLoss: z.enum(["l1", "smoothL1", "giou"]).optional(),
   /** Of smooth L1; 0: L1. */
   boxLossBeta: NonNegativeNumber.optional(),
   /** Divisor of the losses: each image's anchors of objects, or their running mean over batches. */
   retinaNetNormalizer: z.enum(["image", "running-mean"]).optional(),
+  /** Clip boxes to the image before suppression rather than after it. */
   clipBeforeNms: z.boolean().optional(),
   /** The map that p6 is computed from: the pyramid's p5, or the backbone's last stage. */
   p6Source: z.enum(["p5", "c5"]).optional(),
@@ -146,12 +179,12 @@ const oneStage = {
 export const TwoStageOptions = z.strictObject({ ...shared, ...twoStage });
 export const OneStageOptions = z.strictObject({ ...shared, ...oneStage });
 
-/** Options of a detector, named as torchvision's constructors name them. Default: those of the flavor. */
-export type DetectionOptions = z.infer<typeof TwoStageOptions> & z.infer<typeof OneStageOptions>;
-
 /** Switches of a detector of any kind. */
 export const DetectorSwitches = z.strictObject({ ...shared, ...twoStage, ...oneStage });
-export type DetectorSwitches = z.infer<typeof DetectorSwitches>;
+export interface DetectorSwitches extends z.infer<typeof DetectorSwitches> {}
+
+/** Options of a detector, named as torchvision's constructors name them. Default: those of the flavor. */
+export interface DetectionOptions extends z.input<typeof DetectorSwitches> {}
 
 /** Options for creating a detector. */
 export const DetectorOptions = z.strictObject({
@@ -162,6 +195,7 @@ export const DetectorOptions = z.strictObject({
   numClasses: z.int().min(1).optional(),
   /** Default: that of the weights, which cannot be another; torchvision's without weights. */
   flavor: Flavor.optional(),
+  /** Seeds the published initialisation. */
   seed: Seed.default(0),
   dtype: ModelDType.default("float32"),
   device: Device.default("cpu"),
@@ -181,9 +215,11 @@ export const DetectorOptions = z.strictObject({
   strict: z.boolean().default(true),
   detection: z.unknown().optional(),
 });
-export type DetectorOptionsInput = Omit<z.input<typeof DetectorOptions>, "detection"> & {
+/** Options for creating a detector. */
+export interface DetectorOptionsInput extends Omit<z.input<typeof DetectorOptions>, "detection"> {
+  /** Options of its parts. Default: those of the file, or of the flavor. */
   readonly detection?: DetectionOptions | undefined;
-};
+}
 
 const STRIDES = [32, 64, 128, 256, 512];
 const octaves = (round: (side: number) => number): number[][] =>
@@ -300,13 +336,16 @@ export function backboneSwitches(flavor: Flavor, switches: DetectorSwitches): De
 
 /** Options of functions that make anchors. */
 export const AnchorOptions = z.strictObject({
+  /** By level, shallow to deep: sides of square anchors in pixels. */
   sizes: AnchorSizes,
+  /** Height / width. */
   ratios: Ratios,
   flavor: Flavor.default("torchvision"),
   ...anchorSwitches,
   /** All sizes of a ratio one after the other, or all ratios of a size. */
   anchorOrder: z.enum(["ratio-major", "size-major"]).optional(),
 });
+export interface AnchorOptionsInput extends z.input<typeof AnchorOptions> {}
 
 const ANCHOR_ORDERS = { torchvision: "ratio-major", detectron2: "size-major" } as const;
 

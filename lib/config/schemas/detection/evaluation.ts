@@ -13,7 +13,7 @@ export const DetectionEvaluationOptions = z.strictObject({
   /** Counts detections of the annotation with id 0 as wrong, as pycocotools does by mistake. */
   idZeroAsReference: z.boolean().default(false),
 });
-export type DetectionEvaluationOptions = z.infer<typeof DetectionEvaluationOptions>;
+export interface DetectionEvaluationOptions extends z.infer<typeof DetectionEvaluationOptions> {}
 
 /** A share from 0 to 1, or -1 where no truth counts. */
 const Score = z.number().min(-1).max(1);
@@ -36,7 +36,7 @@ export const CocoStats = z.strictObject({
   arMedium: Score,
   arLarge: Score,
 });
-export type CocoStats = z.infer<typeof CocoStats>;
+export interface CocoStats extends z.infer<typeof CocoStats> {}
 
 /** The result of one category: all sizes, 100 detections per image. */
 export const CocoCategoryScore = z.strictObject({
@@ -47,7 +47,7 @@ export const CocoCategoryScore = z.strictObject({
   /** For each overlap. */
   recallPerIou: z.array(Score).length(10),
 });
-export type CocoCategoryScore = z.infer<typeof CocoCategoryScore>;
+export interface CocoCategoryScore extends z.infer<typeof CocoCategoryScore> {}
 
 /** Average precision by Pascal VOC's rules, 0 to 1; -1 where no truth counts. VOC itself reports `ap50`. */
 export const VocStats = z.strictObject({
@@ -56,11 +56,11 @@ export const VocStats = z.strictObject({
   ap50: Score,
   ap75: Score,
 });
-export type VocStats = z.infer<typeof VocStats>;
+export interface VocStats extends z.infer<typeof VocStats> {}
 
 /** The result of one category. */
 export const VocCategoryScore = VocStats.extend({ id: z.int() });
-export type VocCategoryScore = z.infer<typeof VocCategoryScore>;
+export interface VocCategoryScore extends z.infer<typeof VocCategoryScore> {}
 
 /** A mask as COCO stores it. */
 export const Rle = z.strictObject({
@@ -69,4 +69,4 @@ export const Rle = z.strictObject({
   /** Runs of zeros and ones in turn, column by column, zeros first: COCO's compressed string, or their lengths. */
   counts: z.union([z.string(), z.array(Count)]),
 });
-export type Rle = z.infer<typeof Rle>;
+export interface Rle extends z.infer<typeof Rle> {}

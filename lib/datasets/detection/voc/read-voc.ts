@@ -24,6 +24,7 @@ export interface VocProgress {
 
 /** Options of {@link readVocAnnotations}. */
 export interface ReadVocOptions extends ReadVocOptionsInput {
+  /** Stops reading. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most every 100 ms, and at the end. */
   readonly onProgress?: ((progress: VocProgress) => void) | undefined;
