@@ -18,6 +18,8 @@ export const TOPICS: readonly Topic[] = [
       /^(?:fit|runs)\/|^api\/(?:session|task|native-object)\.|schemas\/(?:training|fit-event|epoch|losses|task|run-record)\./ },
   { name: "networks", title: "Networks", summary: "Classifiers by name, their weights files, and predictions.",
     files: /^(?:weights|api\/classification)\/|^api\/(?:model|network)\.|schemas\/(?:model|weights)\./ },
+  { name: "export", title: "Export", summary: "Trained networks as ONNX files and for transformers.js.",
+    files: /^api\/onnx\/|schemas\/onnx\./ },
   { name: "distillation", title: "Distillation", summary: "Teacher, student and the methods between them.",
     files: /^api\/(?:distiller|explain-pair)\.|schemas\/(?:method|pair)\.|functional\/distillation\./ },
   { name: "data", title: "Data", summary: "Data sets for training and evaluation, and files of images.",

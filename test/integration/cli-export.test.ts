@@ -16,7 +16,7 @@ describe("command line: export to ONNX", function () {
       "--student", "resnet8", "--run", file("run"), "--epochs", "2", ...TINY]);
   });
 
-  it("writes the student, and prints its size, parameters and multiply-adds beside the teacher's", async () => {
+  it("writes the student, and prints its size, parameters and multiply-adds next to the teacher's", async () => {
     const { stdout } = await succeed(["export", file("run"), file("student.onnx")]);
     expect(stdout).to.include("pixel_values [batch, 3, 32, 32] → logits [batch, 4], probabilities [batch, 4]")
       .and.match(/ student resnet8 +│ [\d.]+ KiB +│ +77,652 │ +12,501,248 /)

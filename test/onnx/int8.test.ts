@@ -1,4 +1,4 @@
-// What quantization is said to cost, compared with what onnxruntime computes from the file.
+// The accuracy that quantization is said to cost, compared with that of the file in onnxruntime.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

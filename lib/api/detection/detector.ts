@@ -52,7 +52,7 @@ export interface DetectorOutput {
   readonly deltas?: Tensor;
 }
 
-/** The short side of images for a detector that does not resize them, where none is given. */
+/** The short side of images for a detector that does not resize them. */
 const DETECTOR_SIDE = 800;
 /** Of a pyramid's stages: sides are padded to multiples of it. */
 const LARGEST_STRIDE = 32;

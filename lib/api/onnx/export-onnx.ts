@@ -32,7 +32,7 @@ export interface ExportOnnxOptions extends z.input<typeof OnnxOptions> {
   readonly onProgress?: ((progress: OnnxProgress) => void) | undefined;
 }
 
-/** What a network adds to the options. */
+/** A network as far as its file depends on it. */
 interface Exported {
   readonly native: NativeModel;
   readonly name: string;

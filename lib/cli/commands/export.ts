@@ -54,8 +54,7 @@ async function exportWeights(output: Output, run: string, out: string | undefine
       `invalid ${wrong?.[1] ?? "--no-normalization"}: expected it with ONNX alone. Name an output that ends with .onnx, or pass --to transformers.js.`);
   }
   const checkpoint = flags.best === true ? "best" : "last";
-  const path = await exportStudent(run, out,
-    omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
+  const path = await exportStudent(run, out, omitUndefined({ checkpoint, dtype: flags.dtype, overwrite: flags.force }));
   output.event({ type: "exported", run, checkpoint, path });
   output.line(`wrote the network of ${run} (${checkpoint}) to ${path}`);
 }

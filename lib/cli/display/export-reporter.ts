@@ -34,7 +34,7 @@ export function openExportDisplay(output: Output, now = () => performance.now())
   };
 }
 
-/** What a network costs. */
+/** The size of a network, and its arithmetic for one image. */
 export interface NetworkCost {
   readonly name: string;
   readonly bytes: number;

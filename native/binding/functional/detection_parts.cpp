@@ -87,8 +87,8 @@ FunctionOutput multiscale_roi_align_of(const TensorTree& inputs, const Options& 
                                   .sampling_ratio = options.integer("samplingRatio"),
                                   .aligned = options.boolean("aligned"),
                                   .levels = LevelOptions::from(options)};
-  return multiscale_roi_align(maps, detection::regions_of(inputs.tensors("rois")), map_scales(maps, sizes_from(options, "imageSizes")),
-                              pooling);
+  return multiscale_roi_align(maps, detection::regions_of(inputs.tensors("rois")),
+                              map_scales(maps, sizes_from(options, "imageSizes")), pooling);
 }
 
 FunctionOutput sample_of(const TensorTree& inputs, const Options& options) {

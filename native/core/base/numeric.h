@@ -22,8 +22,8 @@ inline const char* type_name(at::ScalarType type) {
   }
 }
 
-/// Losses are computed in float32 or better, whatever type the networks compute in. Asks for a conversion even where
-/// there is none, so that a trace shows where float32 is needed.
+/// Losses are computed in float32 or better, whatever type the networks compute in. The conversion is called even where
+/// it changes nothing, so that a trace contains it.
 inline at::Tensor at_least_float32(const at::Tensor& values) {
   return values.to(values.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
 }

@@ -35,7 +35,7 @@ class GraphBuilder {
   /// The same, whose output has this name.
   void add_named(const std::string& op, const Names& inputs, const Attributes& attributes, const std::string& output);
 
-  /// Adds a constant, or finds an equal small one. name: a wish; numbers tell equal names apart.
+  /// Adds a constant, or finds an equal small one. name: a wish; equal names get numbers.
   std::string constant(const at::Tensor& values, const std::string& name = "constant");
   std::string constant(const std::vector<int64_t>& values);
 

@@ -195,7 +195,9 @@ std::string Operation::parameter_name(size_t input) const {
 
 bool Operation::is_only_reader(size_t input) const { return lowering_.readers_.at(node_.input(input)) == 1; }
 
-bool Operation::is_after(const std::string& kind) const { return node_.input(0)->node()->kind().toQualString() == kind; }
+bool Operation::is_after(const std::string& kind) const {
+  return node_.input(0)->node()->kind().toQualString() == kind;
+}
 
 std::optional<Operation> Operation::only_reader() const {
   const auto readers = lowering_.readers_.find(node_.output());

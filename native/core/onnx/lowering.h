@@ -103,7 +103,6 @@ class Lowering {
   /// A parameter of a layer as a constant in the precision of layers; one for all layers that share it.
   std::string layer_constant(const at::Tensor& values, const std::string& name);
 
-
  private:
   friend class Operation;
   using Lowered = std::variant<c10::IValue, OnnxTensor, std::vector<OnnxTensor>>;
@@ -120,7 +119,7 @@ class Lowering {
   at::ScalarType type_;
   std::unordered_map<const torch::jit::Value*, Lowered> values_;
   std::unordered_map<const torch::jit::Value*, OnnxTensor> constants_;
-  /// What the outputs are computed from, and how often each value is read by it.
+  /// The nodes that the outputs are computed from, and how often each value is read by it.
   std::unordered_set<const torch::jit::Node*> needed_;
   std::unordered_map<const torch::jit::Value*, int64_t> readers_;
   /// By the parameter; kept, so that no other has its address.

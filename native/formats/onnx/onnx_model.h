@@ -12,7 +12,7 @@
 
 namespace reviewkd::onnx {
 
-/// A constant of a graph. Its bytes belong to whoever made it: `owner` keeps them.
+/// A constant of a graph. `owner` keeps its bytes.
 struct Initializer {
   std::string name;
   ElementType type;

@@ -142,10 +142,10 @@ void softmax(const Operation& operation) {
 void convert(const Operation& operation) {
   const OnnxTensor input = operation.tensor(0);
   at::ScalarType type = operation.traced_type();
-  // The code asks for float32 where float16 has too few digits, and for the network's own type elsewhere.
+  // The code requests float32 where float16 has too few digits, and for the network's own type elsewhere.
   if (at::isFloatingType(type)) {
-    const bool asks_for_float32 = !operation.is_tensor(1) && operation.integer(1) == static_cast<int64_t>(at::kFloat);
-    type = asks_for_float32 || !input.is_floating_point() ? at::kFloat : input.type;
+    const bool requests_float32 = !operation.is_tensor(1) && operation.integer(1) == static_cast<int64_t>(at::kFloat);
+    type = requests_float32 || !input.is_floating_point() ? at::kFloat : input.type;
   }
   const OnnxTensor result = operation.lowering().cast(input, type);
   operation.result(result.name, result.type);

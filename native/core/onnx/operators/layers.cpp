@@ -74,13 +74,12 @@ void convolution(const Operation& operation) {
   if (norm && norm->kind() == kBatchNorm) layer = folded(layer, *norm);
   Names inputs = {layer_input(operation, 0), layer_constant(operation, layer.weight, layer.weight_name)};
   if (layer.bias.defined()) inputs.push_back(layer_constant(operation, layer.bias, layer.bias_name));
-  const std::string output =
-      operation.builder().add(operation.flag(6) ? "ConvTranspose" : "Conv", inputs,
-                              {{"kernel_shape", layer.weight.sizes().slice(2).vec()},
-                               {"strides", pair_of(operation.integers(3))},
-                               {"pads", both_ends(operation.integers(4))},
-                               {"dilations", pair_of(operation.integers(5))},
-                               {"group", operation.integer(8)}});
+  const std::string output = operation.builder().add(operation.flag(6) ? "ConvTranspose" : "Conv", inputs,
+                                                     {{"kernel_shape", layer.weight.sizes().slice(2).vec()},
+                                                      {"strides", pair_of(operation.integers(3))},
+                                                      {"pads", both_ends(operation.integers(4))},
+                                                      {"dilations", pair_of(operation.integers(5))},
+                                                      {"group", operation.integer(8)}});
   operation.result(output, operation.lowering().type());
 }
 

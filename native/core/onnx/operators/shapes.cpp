@@ -229,7 +229,7 @@ OperatorRows shape_operators() {
       {"aten::flip", flip},
       {"aten::constant_pad_nd", pad},
       {"aten::arange", count_up},
-      // What differs is the order or the owner of memory.
+      // These differ in the order or the owner of memory.
       {"aten::contiguous", pass_on},
       {"aten::clone", pass_on},
       {"aten::detach", pass_on},
