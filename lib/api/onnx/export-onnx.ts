@@ -28,7 +28,9 @@ export interface ExportOnnxOptions extends z.input<typeof OnnxOptions> {
   readonly calibration?: DatasetSplit | undefined;
   /** With `quantize`: the images that the network is judged by before and after it; as `data.test`. */
   readonly test?: DatasetSplit | undefined;
+  /** Stops the measurements of `quantize` with `ABORTED`; no file is written. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with the progress of the measurements of `quantize`. */
   readonly onProgress?: ((progress: OnnxProgress) => void) | undefined;
 }
 

@@ -6,7 +6,6 @@
 #include "binding/support/handle.h"
 #include "core/models/backbone.h"
 #include "core/models/state_dict.h"
-#include "core/training/evaluator.h"
 
 namespace reviewkd::binding {
 
@@ -51,13 +50,5 @@ Napi::Value list_models(const Napi::CallbackInfo& info);
 
 /// Bytes of a module's parameters and buffers.
 int64_t bytes_of(const torch::nn::Module& module);
-
-/// Runs an evaluation with the other processes of a session, which the argument receives; may be empty.
-using RunEvaluation = std::function<Evaluation(const std::function<Evaluation(Peers*)>&)>;
-
-/// Evaluates on `thread`: (dataset, split, { batchSize, precision }, stop, onProgress?) from the arguments of `info`.
-Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<WorkerThread>& thread,
-                        const std::shared_ptr<Network>& network, const std::shared_ptr<const Task>& task,
-                        const std::function<void()>& prepare_thread, const RunEvaluation& run = {});
 
 }  // namespace reviewkd::binding

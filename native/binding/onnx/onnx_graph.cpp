@@ -2,8 +2,8 @@
 
 #include <map>
 
+#include "binding/data/evaluate.h"
 #include "binding/functional/tensor_tree.h"
-#include "binding/objects/model.h"
 #include "binding/support/arguments.h"
 #include "binding/support/async.h"
 #include "binding/support/stop_flag.h"

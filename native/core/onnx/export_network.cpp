@@ -7,6 +7,7 @@
 #include "core/io/atomic_file.h"
 #include "core/models/detection/detector.h"
 #include "core/onnx/lowering.h"
+#include "core/onnx/operators/operators.h"
 #include "core/onnx/traced_graph.h"
 #include "formats/onnx/onnx_writer.h"
 
@@ -61,7 +62,7 @@ Graph trace_graph(Network& network, const TraceOptions& options) {
       network.module->is_classifier() ? classifier(*network.module) : detector(detector_of(*network.module));
   const TracedGraph traced =
       trace(state_dict(*network.module), options.image.height, options.image.width, wanted.function);
-  Lowering lowering(traced, kInput, options.type);
+  Lowering lowering(traced, kInput, options.type, find_operator);
   const std::vector<OnnxTensor> outputs = lowering.run();
 
   Names values;

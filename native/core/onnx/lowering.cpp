@@ -7,7 +7,6 @@
 #include <unordered_set>
 
 #include "core/base/error.h"
-#include "core/onnx/operators/operators.h"
 
 namespace reviewkd::onnx {
 namespace jit = torch::jit;
@@ -46,8 +45,8 @@ bool is_reshape(const std::string& kind) {
 
 }  // namespace
 
-Lowering::Lowering(const TracedGraph& traced, std::string images, at::ScalarType type)
-    : traced_(traced), builder_(images), type_(type) {
+Lowering::Lowering(const TracedGraph& traced, std::string images, at::ScalarType type, FindOperator find)
+    : traced_(traced), builder_(images), type_(type), find_operator_(find) {
   values_[traced.images] = OnnxTensor{std::move(images), at::kFloat, traced.shapes.at(traced.images)};
   for (const auto& [value, tensor] : traced.parameters) values_[value] = c10::IValue(tensor.detach());
 }
@@ -78,7 +77,7 @@ void Lowering::lower(const jit::Node& node) {
     for (size_t i = 0; i < node.outputs().size(); ++i) values_[node.outputs()[i]] = list.at(i);
     return;
   }
-  const Operator lower = find_operator(is_reshape(kind) ? "aten::reshape" : kind);
+  const Operator lower = find_operator_(is_reshape(kind) ? "aten::reshape" : kind);
   if (lower == nullptr) {
     fail(ErrorCode::kInternal, "cannot export ", kind,
          ": ONNX operators for it are missing. Report it with the name of the network.");

@@ -82,11 +82,13 @@ class Operation {
 };
 
 using Operator = void (*)(const Operation& operation);
+using FindOperator = Operator (*)(const std::string& kind);
 
 class Lowering {
  public:
-  /// type: float32 or float16, that of weights and of the layers' arithmetic.
-  Lowering(const TracedGraph& traced, std::string images, at::ScalarType type);
+  /// type: float32 or float16, that of weights and of the layers' arithmetic; find: of an operation without a row in
+  /// the table, nullptr.
+  Lowering(const TracedGraph& traced, std::string images, at::ScalarType type, FindOperator find);
 
   /// Lowers what the outputs need, and returns them. Throws INTERNAL for an operation that has no row in the table.
   std::vector<OnnxTensor> run();
@@ -117,6 +119,7 @@ class Lowering {
   const TracedGraph& traced_;
   GraphBuilder builder_;
   at::ScalarType type_;
+  FindOperator find_operator_;
   std::unordered_map<const torch::jit::Value*, Lowered> values_;
   std::unordered_map<const torch::jit::Value*, OnnxTensor> constants_;
   /// The nodes that the outputs are computed from, and how often each value is read by it.

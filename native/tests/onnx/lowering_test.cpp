@@ -13,6 +13,7 @@
 #include "core/models/init.h"
 #include "core/onnx/export_network.h"
 #include "core/onnx/graph_runner.h"
+#include "core/onnx/operators/operators.h"
 
 namespace reviewkd::tests::onnx_lowering {
 namespace {
@@ -23,7 +24,7 @@ using onnx::BatchCount;
 onnx::Graph graph_of(const at::Tensor& parameter, const std::function<at::Tensor(const at::Tensor&)>& function) {
   const onnx::TracedGraph traced = onnx::trace({{"parameter", parameter}}, 4, 4,
                                                [&](const at::Tensor& images) { return std::vector{function(images)}; });
-  onnx::Lowering lowering(traced, "pixel_values", at::kFloat);
+  onnx::Lowering lowering(traced, "pixel_values", at::kFloat, onnx::find_operator);
   const auto outputs = lowering.run();
   onnx::Graph graph = std::move(lowering.builder()).finish({outputs.at(0).name}, {"result"});
   graph.inputs = {{"pixel_values", ElementType::kFloat32, {}}};

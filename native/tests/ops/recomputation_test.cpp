@@ -3,8 +3,8 @@
 
 #include <atomic>
 
+#include "core/ops/backend/graph/recomputation.h"
 #include "core/ops/backend/nhwc_view.h"
-#include "core/ops/backend/recomputation.h"
 #include "tests/support/tensors.h"
 
 namespace reviewkd::tests::recomputation {

@@ -4,7 +4,7 @@
 #include <ATen/ATen.h>
 
 #include "core/models/backbone.h"
-#include "core/ops/backend/recomputation.h"
+#include "core/ops/backend/graph/recomputation.h"
 
 namespace reviewkd {
 

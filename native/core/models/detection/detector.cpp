@@ -11,8 +11,8 @@
 #include "core/models/detection/padded/padded_detections.h"
 #include "core/models/freezable_batch_norm.h"
 #include "core/models/init.h"
+#include "core/ops/backend/graph/traced_operation.h"
 #include "core/ops/boxes/boxes.h"
-#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::detection {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
-#include "core/ops/tracing/traced_operation.h"
+#include "core/ops/backend/graph/traced_operation.h"
 
 namespace reviewkd::detection {
 namespace {

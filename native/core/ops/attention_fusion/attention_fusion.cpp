@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "core/ops/attention_fusion/device.h"
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/backend/scratch/scratch.h"
 

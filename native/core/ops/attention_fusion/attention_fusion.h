@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/ops/backend/recomputation.h"
+#include "core/ops/backend/graph/recomputation.h"
 
 namespace reviewkd::ops {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/convolution_gradients.h"
 #include "core/ops/conv_norm/gradient_rows.h"

@@ -4,8 +4,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/base/error.h"
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/affine_convolution.h"

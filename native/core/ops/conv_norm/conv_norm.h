@@ -20,7 +20,7 @@
 
 #include "core/ops/backend/device_fence.h"
 #include "core/ops/backend/device_streams.h"
-#include "core/ops/backend/recomputation.h"
+#include "core/ops/backend/graph/recomputation.h"
 #include "core/ops/convolution/packed_order.h"
 
 namespace reviewkd::ops {

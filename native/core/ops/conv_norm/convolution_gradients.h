@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "core/ops/backend/recomputation.h"
+#include "core/ops/backend/graph/recomputation.h"
 #include "core/ops/convolution/image_convolution.h"
 
 namespace reviewkd::ops {

@@ -4,8 +4,8 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/normalization.h"
 #include "core/ops/low_precision_copies/low_precision_copies.h"

@@ -6,7 +6,7 @@
 
 #include <utility>
 
-#include "core/ops/backend/autograd_function.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 #include "core/ops/conv_norm/normalization.h"
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/conv_norm/affine_convolution.h"
 #include "core/ops/conv_norm/device_norm.h"
 #include "core/ops/conv_norm/synced/synced_batch_norm.h"

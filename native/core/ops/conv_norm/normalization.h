@@ -5,9 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/ops/backend/graph/recomputation.h"
 #include "core/ops/backend/kernels.h"
 #include "core/ops/backend/nhwc_view.h"
-#include "core/ops/backend/recomputation.h"
 #include "core/ops/conv_norm/batch_moments.h"
 #include "core/ops/conv_norm/conv_norm.h"
 

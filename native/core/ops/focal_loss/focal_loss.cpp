@@ -8,8 +8,8 @@
 
 #include "core/base/error.h"
 #include "core/base/numeric.h"
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/boxes/checks.h"
 #include "core/ops/focal_loss/device.h"
 

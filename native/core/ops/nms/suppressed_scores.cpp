@@ -4,9 +4,9 @@
 #include <torch/csrc/jit/frontend/tracer.h>
 
 #include "core/base/error.h"
+#include "core/ops/backend/graph/traced_operation.h"
 #include "core/ops/boxes/checks.h"
 #include "core/ops/nms/nms.h"
-#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::ops {
 namespace {

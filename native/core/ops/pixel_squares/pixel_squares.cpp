@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "core/ops/backend/autograd_function.h"
+#include "core/ops/backend/graph/autograd_function.h"
 
 namespace reviewkd::ops {
 namespace {

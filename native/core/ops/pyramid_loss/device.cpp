@@ -4,7 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/ops/backend/autograd_function.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 
 namespace reviewkd::ops {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "core/ops/backend/autograd_function.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/kernel_backends.h"
 #include "core/ops/roi_align/saved_options.h"
 

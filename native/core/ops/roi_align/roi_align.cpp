@@ -5,11 +5,11 @@
 
 #include "core/base/error.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/traced_operation.h"
 #include "core/ops/boxes/checks.h"
 #include "core/ops/roi_align/checks.h"
 #include "core/ops/roi_align/device.h"
 #include "core/ops/roi_align/processor.h"
-#include "core/ops/tracing/traced_operation.h"
 
 namespace reviewkd::ops {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "core/ops/backend/autograd_function.h"
+#include "core/ops/backend/graph/autograd_function.h"
 
 namespace reviewkd::ops {
 namespace {

@@ -1,10 +1,10 @@
-#include "core/ops/backend/recomputation.h"
+#include "core/ops/backend/graph/recomputation.h"
 
 #include <ATen/ATen.h>
 #include <torch/custom_class.h>
 
-#include "core/ops/backend/autograd_function.h"
 #include "core/ops/backend/dispatch.h"
+#include "core/ops/backend/graph/autograd_function.h"
 #include "core/ops/backend/nhwc_view.h"
 
 namespace reviewkd::ops {

@@ -1,4 +1,4 @@
-#include "core/ops/tracing/traced_operation.h"
+#include "core/ops/backend/graph/traced_operation.h"
 
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/ir/ir.h>
