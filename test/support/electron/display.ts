@@ -14,6 +14,8 @@ export class Display {
     const server = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1600x1200x24", "-nolisten", "tcp"], {
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
+    // A test process that fails leaves no server behind.
+    process.once("exit", () => server.kill());
     for await (const number of createInterface({ input: server.stdio[3] as Readable }))
       return new Display({ DISPLAY: `:${number}` }, server);
     throw new Error("invalid display: expected the number of a new one, received none from Xvfb. Run it to see why.");
