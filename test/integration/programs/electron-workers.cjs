@@ -36,9 +36,11 @@ async function main() {
     results[via] = await distill(rk);
     const closed = await rk.close();
     const another = await startWorker({ via });
-    const waiting = another.listModels().catch(({ code }) => code);
     another.kill();
-    ends[via] = { isApart: rk.pid !== process.pid, closed, code: await waiting, killed: (await another.exited).signal };
+    const { signal: killed } = await another.exited;
+    // Not called before: a thread may answer while it is being ended.
+    const code = await another.listModels().catch((error) => error.code);
+    ends[via] = { isApart: rk.pid !== process.pid, closed, code, killed };
   }
   return { results, ends, reasons: { SIGKILL: await endedBy("SIGKILL"), SIGTERM: await endedBy("SIGTERM") } };
 }
