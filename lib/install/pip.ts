@@ -15,10 +15,18 @@ export interface InstallContext {
   readonly progress: (line: string) => void;
   /** Shows pip's progress bar on standard error. */
   readonly showBar?: boolean;
+  /** Default: libtorch. */
+  readonly product?: Product;
 }
 
-const HOW_TO_INSTALL =
-  "Install it (Debian and Ubuntu: `apt-get install python3 python3-pip`), or set REVIEWKD_LIBTORCH to a libtorch directory.";
+/** The name in errors of something that pip downloads. */
+export interface Product {
+  readonly name: string;
+  /** The alternative to the download. */
+  readonly instead: string;
+}
+
+const LIBTORCH: Product = { name: "libtorch", instead: "set REVIEWKD_LIBTORCH to a libtorch directory" };
 
 // The working directory is excluded from the search, since it may contain a folder named torch.
 const FIND_TORCH = `
@@ -45,13 +53,13 @@ export async function torchOfPython(env: NodeJS.ProcessEnv): Promise<string | un
 }
 
 /** Checks that Python and pip can be run. @throws ReviewKdError `DEPENDENCY_MISSING`. */
-export async function requirePip(env: NodeJS.ProcessEnv): Promise<void> {
+export async function requirePip(env: NodeJS.ProcessEnv, { name, instead }: Product = LIBTORCH): Promise<void> {
   const { status, stdout, startError } = await run(python, ["-c", FIND_PIP], { env });
   if (status === 0) return;
   const version = `Python ${stdout.trim() || "that does not start"}`;
   const found = startError ? `no ${python} on PATH` : status === NO_PIP ? `${version} without pip` : version;
   throw new ReviewKdError("DEPENDENCY_MISSING",
-    `invalid Python: expected 3.8 or later with pip for downloading libtorch, received ${found}. ${HOW_TO_INSTALL}`);
+    `invalid Python: expected 3.8 or later with pip for downloading ${name}, received ${found}. Install it (Debian and Ubuntu: \`apt-get install python3 python3-pip\`), or ${instead}.`);
 }
 
 /** A wheel to download. Without `sha256`, pip checks the hash that its index publishes. */
@@ -67,11 +75,12 @@ export async function downloadWheel(context: InstallContext, request: WheelReque
   directory: string): Promise<string> {
   await rm(directory, { recursive: true, force: true });
   const { status, output } = await pipDownload(context, request, directory);
-  if (status !== 0) throw pipError(output, request.requirement, directory);
+  const { instead } = context.product ?? LIBTORCH;
+  if (status !== 0) throw pipError(output, request.requirement, directory, instead);
   const name = (await readdir(directory)).find((file) => file.endsWith(".whl"));
   if (name === undefined)
     throw new ReviewKdError("DOWNLOAD_FAILED",
-      `invalid download: expected a wheel of ${request.requirement} from pip, received none. ${CHECK_INDEX}`);
+      `invalid download: expected a wheel of ${request.requirement} from pip, received none. ${CHECK_INDEX}, or ${instead}.`);
   return join(directory, name);
 }
 
@@ -93,29 +102,31 @@ async function pipDownload(context: InstallContext, { requirement, sha256, pytho
     ...(sha256 !== undefined && { onLine: context.progress, inheritOutput: context.showBar === true }) });
 }
 
-const CHECK_INDEX =
-  "Check the index that pip is configured with (pip config list), or set REVIEWKD_LIBTORCH to a libtorch directory.";
+const CHECK_INDEX = "Check the index that pip is configured with (pip config list)";
 
-/** Causes by what pip prints, the first match first: without network, pip ends with "no matching distribution" too. */
+/**
+ * Causes by what pip prints, the first match first: without network, pip ends with "no matching distribution" too. The
+ * fix of a failed download is one of two.
+ */
 const CAUSES: readonly (readonly [pattern: RegExp, code: ErrorCode, received: string, fix: string])[] = [
   [/DO NOT MATCH THE HASHES|Expected sha256/, "CHECKSUM_MISMATCH", "a file with another SHA-256 than the pinned one",
     CHECK_INDEX],
   [/No space left on device|Errno 28/, "FILE_ACCESS", "a full disk",
-    "Free space, or set REVIEWKD_CACHE to a directory on another disk."],
+    "Free space, or set REVIEWKD_CACHE to a directory on another disk"],
   [
     /NewConnectionError|NameResolution|Temporary failure in name resolution|Network is unreachable|Connection (?:refused|reset|aborted)|ConnectionError|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|SSLError|Could not fetch URL|Failed to establish/,
     "DOWNLOAD_FAILED",
     "no answer from its index",
-    "Check the network and pip's index and proxy settings, or set REVIEWKD_LIBTORCH to a libtorch directory.",
+    "Check the network and pip's index and proxy settings",
   ],
   [/No matching distribution|Could not find a version/, "DOWNLOAD_FAILED",
     "an index that does not offer it for this platform", CHECK_INDEX],
 ];
 
 /** Finds out from pip's output why it failed: pip has no machine-readable form for it. */
-export function pipError(output: string, requirement: string, directory: string): ReviewKdError {
+function pipError(output: string, requirement: string, directory: string, instead: string): ReviewKdError {
   const [, code, received, fix] = CAUSES.find(([pattern]) => pattern.test(output)) ??
     [undefined, "DOWNLOAD_FAILED" as const, "an error", CHECK_INDEX];
   return new ReviewKdError(code,
-    `invalid download: expected ${requirement} from pip in ${directory}, received ${received}. ${fix} pip printed:\n${lastLines(output)}`);
+    `invalid download: expected ${requirement} from pip in ${directory}, received ${received}. ${fix}${code === "FILE_ACCESS" ? "" : `, or ${instead}`}. pip printed:\n${lastLines(output)}`);
 }

@@ -62,7 +62,7 @@ export async function withEntryLock<T>({ env, progress }: InstallContext, entry:
 
 /** Fills an entry, locked by the caller, wheel by wheel; what an interrupted call unpacked is not downloaded again. */
 export async function installWheels(context: InstallContext, entry: WheelEntry): Promise<void> {
-  await requirePip(context.env);
+  await requirePip(context.env, context.product);
   const staging = `${entry.directory}.partial`;
   const done = join(staging, "done");
   await makeDirectory(done);
@@ -73,7 +73,7 @@ export async function installWheels(context: InstallContext, entry: WheelEntry):
       `${requirement}-${sha256.slice(0, 16)}`;
     const unpacked = await readdir(done);
     const missing = requirements.filter((wheel) => !unpacked.includes(noteOf(wheel)));
-    if (unpacked.length > 0)
+    if (unpacked.length > 0 && missing.length > 0)
       context.progress(`resuming with wheel ${requirements.length - missing.length + 1} of ${requirements.length}`);
     await requireDiskSpace(staging, Math.ceil((entry.set.diskMegabytes * missing.length) / requirements.length));
     for (const wheel of missing) {

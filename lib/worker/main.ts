@@ -52,7 +52,7 @@ function utilityPort(port: UtilityPort): Port {
       port.on("message", ({ data }: { readonly data: unknown }) => {
         listener(data);
       }),
-    // Electron ends a utility process with its parent. If it does so by a signal that can be handled, there is time to
+    // Electron ends its utility processes at once when it quits or is killed. Others send a signal that leaves time to
     // save.
     onGone: (listener) => onEndSignal(listener),
     end: () => process.exit(),

@@ -116,11 +116,20 @@ export function startThread({ execArgv = [], env = process.env }: TransportOptio
 /** The part of Electron's module in a main process that is used here. */
 interface Electron {
   readonly utilityProcess?: {
-    fork(program: string, parameters: string[], options: object): EventEmitter & Pick<MessagePort, "postMessage"> & {
-      kill(): boolean;
-    };
+    fork(program: string, parameters: string[], options: object): UtilityProcess;
   };
 }
+
+interface UtilityProcess extends EventEmitter, Pick<MessagePort, "postMessage"> {
+  /** Undefined until it has started, and after its end. */
+  readonly pid: number | undefined;
+  kill(): boolean;
+}
+
+/** Electron reports the number of a signal as an exit code. These are signals that the worker never exits with. */
+const SIGNALS: ReadonlyMap<number, NodeJS.Signals> = new Map(
+  process.platform === "win32" ? [] : [[4, "SIGILL"], [8, "SIGFPE"], [9, "SIGKILL"], [11, "SIGSEGV"]],
+);
 
 /** Electron's own kind of child process, which needs no permission to run as Node. */
 export function startUtilityProcess({ execArgv = [], env = process.env }: TransportOptions): Transport {
@@ -131,20 +140,44 @@ export function startUtilityProcess({ execArgv = [], env = process.env }: Transp
   }
   const child = utilityProcess.fork(findProgram(), [], { execArgv: [...execArgv], env: { ...env },
     serviceName: "reviewkd worker" });
+  let killed = false;
   return {
     transfers: false,
     post(message) {
       child.postMessage(message);
     },
     onMessage: (listener) => child.on("message", listener),
-    // Electron reports no signal.
     onExit: (listener) =>
-      child.on("exit", (exitCode: number) => {
-        listener({ exitCode, signal: null });
+      child.on("exit", (code: number) => {
+        listener(utilityExit(code, killed));
       }),
     keepAlive: () => undefined,
-    kill: () => child.kill(),
+    kill: () => {
+      killed = true;
+      killAtOnce(child);
+    },
   };
+}
+
+/** The status behind the number that Electron reports: an exit code, a signal, or 0 for what it does not know. */
+function utilityExit(code: number, killed: boolean): ExitStatus {
+  const signal = killed ? "SIGKILL" : SIGNALS.get(code) ?? null;
+  if (signal !== null) return { exitCode: null, signal };
+  return { exitCode: code, signal,
+    error: code === 0 ? "which Electron also reports of a process that was killed" : undefined };
+}
+
+/** Electron's own `kill` sends SIGTERM, on which the worker saves, and SIGKILL two seconds later. */
+function killAtOnce(child: UtilityProcess): void {
+  if (child.pid === undefined) {
+    child.kill();
+    return;
+  }
+  try {
+    process.kill(child.pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
 }
 
 /** Electron's own module: `require` finds it in each version, and bundlers leave a `require` made at run time alone. */

@@ -11,7 +11,7 @@ import { clangTool } from "./python-tools.js";
 
 const CPP = /^(?:native|test|bench)\/.*\.(?:cpp|h|cu|cuh|inl)$/;
 const SCRIPT =
-  /^(?:(?:lib|scripts|site|test|bench|examples)\/.*\.(?:ts|mjs|js)|eslint\.config\.js|(?:tsconfig[\w.]*|dprint|\.mocharc|\.devcontainer\/[\w-]+)\.json)$/;
+  /^(?:(?:lib|scripts|site|test|bench|examples)\/.*\.(?:ts|mjs|cjs|js)|eslint\.config\.js|(?:tsconfig[\w.]*|dprint|\.mocharc|\.devcontainer\/[\w-]+)\.json)$/;
 
 type Settings = Record<string, unknown>;
 

@@ -1,5 +1,5 @@
-// A substitute for Electron, which is not available where this is tested: its utilityProcess as documented, a child
-// process that talks to its parent through process.parentPort.
+// A substitute for Electron, which is not available everywhere: its utilityProcess as documented, a child process that
+// talks to its parent through process.parentPort.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -19,14 +19,19 @@ import(pathToFileURL(program));
 const MAIN = `
 const { EventEmitter } = require("node:events");
 const { fork } = require("node:child_process");
+const { constants } = require("node:os");
 exports.utilityProcess = {
   fork(program, parameters, { execArgv, env, serviceName }) {
     const child = fork(require.resolve("./child.cjs"), [program, ...parameters], { execArgv, env, serialization: "advanced" });
     const utility = new EventEmitter();
     child.on("message", (message) => utility.emit("message", message));
-    child.on("exit", (code) => utility.emit("exit", code ?? 9));
+    child.on("exit", (code, signal) => {
+      utility.pid = undefined;
+      utility.emit("exit", code ?? constants.signals[signal]);
+    });
     utility.postMessage = (message) => child.send(message);
-    utility.kill = () => child.kill("SIGKILL");
+    utility.kill = () => child.kill("SIGTERM");
+    utility.pid = child.pid;
     utility.serviceName = serviceName;
     return utility;
   },

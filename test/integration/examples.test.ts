@@ -51,7 +51,7 @@ describe("the examples", function () {
       "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
     // The Electron application has its own tests, and those of clusters: cluster-examples.test.ts.
     expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include
-      .members(["application.test.ts", "window.test.ts"]);
+      .members(["application.test.ts", "chromium.test.ts", "electron.test.ts"]);
   });
 
   it("plain-script.ts trains, distills and saves", async () => {

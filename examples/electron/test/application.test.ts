@@ -40,7 +40,7 @@ describe("the Electron example's application", function () {
   }
 
   beforeEach(async () => {
-    bench = await Bench.make();
+    bench = new Bench();
     await open();
   });
   afterEach(async () => {

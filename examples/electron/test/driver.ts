@@ -1,7 +1,8 @@
 // An application started for a test, and the updates that its window received.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { runApplication } from "../src/application.js";
 import { askerFor, type Asker } from "../src/renderer/ask.js";
 import { afterUpdate, START, withRun, type State } from "../src/renderer/state.js";
@@ -25,20 +26,15 @@ export const SMALL_PLAN: Plan = {
   seed: 0,
 };
 
-/** The built application in its own directory, which is removed with it. */
+/** A directory for an application and its data, which is removed with this object. */
 export class Bench implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "reviewkd-electron-example-"));
   readonly userData = join(this.directory, "user");
   readonly build = join(this.directory, "build");
 
-  static async make(): Promise<Bench> {
-    const bench = new Bench();
-    await buildApplication(bench.build);
-    return bench;
-  }
-
-  /** Starts the application with the given front in its window. */
+  /** Starts the application on the substitute for Electron, with the given front in its window. */
   async start<Kind extends Front>(front: Kind): Promise<{ electron: StandInElectron; front: Kind }> {
+    if (!existsSync(this.build)) await buildApplication(this.build);
     const electron = new StandInElectron(this.userData, () => front);
     await runApplication(electron.platform, { page: join(this.build, "index.html"),
       preload: join(this.build, "preload.cjs"), via: "process" });
@@ -106,6 +102,11 @@ export class Listener {
 /** The number of known epochs of a part. */
 export function epochsOf(run: Run, part: Part): number {
   return run.parts.find((state) => state.part === part)?.epochs.length ?? 0;
+}
+
+/** Waits until a process is gone. */
+export async function untilGone(pid: number): Promise<void> {
+  while (lives(pid)) await delay(20);
 }
 
 /** Whether a process exists. */

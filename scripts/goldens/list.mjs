@@ -1,10 +1,10 @@
-// Prints the goldens whose teacher and student the built package has:  node --import tsx scripts/goldens.mjs
+// Prints the goldens whose teacher and student the built package has:  node --import tsx scripts/goldens/list.mjs
 // PARITY_DIRECTORY
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BuildError, runMain } from "./support/errors.js";
-import { root } from "./support/files.js";
+import { BuildError, runMain } from "../support/errors.js";
+import { root } from "../support/files.js";
 
 /** Published names of networks that differ from this package's. */
 const OUR_NAMES = new Map([
