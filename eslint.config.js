@@ -9,8 +9,8 @@ const nodeGlobals = Object.fromEntries(
 );
 
 export default defineConfig(
-  globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/", "dist/", "runs/",
-    "node_modules/", "site/"]),
+  globalIgnores(["build/", "build-*/", "examples/electron/build/", "examples/electron/release/",
+    "examples/browser/web/", "dist/", "runs/", "node_modules/", "site/"]),
   {
     linterOptions: { reportUnusedDisableDirectives: "error" },
     // Long strings stay whole, so that a message can be searched for.
@@ -29,8 +29,10 @@ export default defineConfig(
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
-      parserOptions: { project: ["./tsconfig.json", "./examples/electron/tsconfig.json"],
-        tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ["./tsconfig.json", "./examples/browser/tsconfig.json", "./examples/electron/tsconfig.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       eqeqeq: "error",
@@ -47,7 +49,7 @@ export default defineConfig(
     rules: { "max-lines-per-function": ["error", 60] },
   },
   {
-    files: ["test/**/*.ts", "examples/electron/test/**/*.ts"],
+    files: ["test/**/*.ts", "examples/*/test/**/*.ts"],
     rules: {
       // chai's assertions are property reads; each is an expression statement.
       "@typescript-eslint/no-unused-expressions": "off",

@@ -17,7 +17,7 @@ export function readSources(root: string): Source[] {
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).sort()
       .map((name) => `${folder}/${name.replaceAll("\\", "/")}`)
       .filter((path) => /\.(?:[mc]?[tj]s|cpp|h|inl|cu|py)$/.test(path))
-      .filter((path) => !/\/node_modules\/|^examples\/.*\/(?:build|release)\//.test(path))
+      .filter((path) => !/\/node_modules\/|^examples\/.*\/(?:build|release|web)\//.test(path))
       .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }))
   );
 }

@@ -47,8 +47,9 @@ describe("the examples", function () {
   }
 
   it("are each tested, and listed in their README", () => {
-    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "cluster", "detector.ts", "electron",
+    expect(readdirSync(examples).sort()).to.deep.equal(["README.md", "browser", "cluster", "detector.ts", "electron",
       "express-server.ts", "own-loop.ts", "plain-script.ts", "worker-pool.mjs"]);
+    expect(readdirSync(join(examples, "browser", "test"))).to.include("page.test.ts");
     // The Electron application has its own tests, and those of clusters: cluster-examples.test.ts.
     expect(readdirSync(join(examples, "electron", "test")).filter((name) => name.endsWith(".test.ts"))).to.include
       .members(["application.test.ts", "chromium.test.ts", "electron.test.ts"]);

@@ -23,7 +23,7 @@ export function pages(): string[] {
       .map((name) => join(folder, name).replaceAll("\\", "/"))
       .filter((name) => name.endsWith(".md") && !/^docs\/api\/|\/node_modules\//.test(name));
   return [...below("."), ...below("docs", true), ...below("bench/results"), ...below("examples"),
-    ...below("examples/electron"), ...below("examples/cluster")].sort();
+    ...below("examples/browser"), ...below("examples/electron"), ...below("examples/cluster")].sort();
 }
 
 export function readPage(page: string): string {

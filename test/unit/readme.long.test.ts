@@ -79,7 +79,8 @@ describe("the documentation", () => {
       Object.keys(
         (JSON.parse(readFileSync(resolve(root, manifest), "utf8")) as { scripts: Record<string, string> }).scripts,
       );
-    const scripts = [...scriptsOf("package.json"), ...scriptsOf("examples/electron/package.json")];
+    const scripts = [...scriptsOf("package.json"), ...scriptsOf("examples/electron/package.json"),
+      ...scriptsOf("examples/browser/package.json")];
     const named = texts.flatMap(({ text }) => [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name]) => name ?? ""));
     expect(named).to.include.members(["demo", "bench:worker", "check:cuda"]);
     expect(named.filter((name) => !scripts.includes(name))).to.deep.equal([]);

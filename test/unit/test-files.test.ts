@@ -31,9 +31,8 @@ describe("the names of test files", () => {
   const fast = filesBelow("test/unit").filter((file) => suffixOf(file) === undefined);
 
   it("have a known suffix or none", () => {
-    const unknown = [...filesBelow("test"), ...filesBelow("examples/electron/test")].filter((file) =>
-      !SUFFIXES.includes(suffixOf(file) ?? SUFFIXES[0]!)
-    );
+    const unknown = [...filesBelow("test"), ...filesBelow("examples/browser/test"),
+      ...filesBelow("examples/electron/test")].filter((file) => !SUFFIXES.includes(suffixOf(file) ?? SUFFIXES[0]!));
     expect(unknown).to.deep.equal([]);
   });
 

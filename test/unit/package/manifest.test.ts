@@ -33,10 +33,12 @@ describe("the manifest", () => {
     });
   }
 
-  it("of the Electron example names its folder of the repository", () => {
-    const example = read("examples/electron/package.json");
-    expect(example["repository"]).to.deep.equal({ ...REPOSITORY, directory: "examples/electron" });
-    expect(example["homepage"]).to.equal(`${PAGE}/tree/main/examples/electron#readme`);
-    expect(example["bugs"]).to.equal(`${PAGE}/issues`);
-  });
+  for (const directory of ["examples/browser", "examples/electron"]) {
+    it(`of ${directory} names its folder of the repository`, () => {
+      const example = read(`${directory}/package.json`);
+      expect(example["repository"]).to.deep.equal({ ...REPOSITORY, directory });
+      expect(example["homepage"]).to.equal(`${PAGE}/tree/main/${directory}#readme`);
+      expect(example["bugs"]).to.equal(`${PAGE}/issues`);
+    });
+  }
 });
