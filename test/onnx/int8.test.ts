@@ -3,8 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createModel, createSession, loadDataset, type Batch, type Dataset, type Model } from "../../lib/index.js";
-import { runOnnx } from "./runtime.js";
+import { createModel, createSession, loadDataset, Tensor, type Batch, type Dataset,
+  type Model } from "../../lib/index.js";
+import { filledModel } from "../support/networks.js";
+import { optimizedOperators, relativeDifference, runOnnx } from "./runtime.js";
 
 /** A network that has learned something, of which quantization could take a part away. */
 async function trained(name: string, data: Dataset): Promise<Model> {
@@ -58,6 +60,33 @@ describe("quantization to int8", function () {
       // Sums in integers round in another way for a few images at the border of two classes.
       expect(await accuracyOf(path, data)).to.be.closeTo(after, 1);
       expect(operators["DequantizeLinear"]).to.be.greaterThan(operators["Conv"]!);
+      // All products are computed in integers.
+      const computed = await optimizedOperators(path);
+      expect(computed.filter((op) => op === "Conv" || op === "Gemm")).to.deep.equal([]);
+      expect(computed.filter((op) => op === "QLinearConv")).to.have.length(operators["Conv"]!);
     });
   }
+
+  it("keeps the bias of channels whose weights are next to nothing", async () => {
+    using model = await filledModel("resnet8", data.numClasses, "", "float32");
+    const state = await model.stateDict();
+    const changed = Object.entries(state).filter(([name]) => /bn\d\.(?:weight|bias)$/.test(name)).map(
+      ([name, tensor]): [string, Tensor] => {
+        const values = Float32Array.from(tensor.toTypedArray() as Float32Array);
+        values[0] = name.endsWith("weight") ? 1e-10 : 0.5;
+        return [name, Tensor.from(values, tensor.shape)];
+      },
+    );
+    await model.loadStateDict(Object.fromEntries(changed), { strict: false });
+    const [path, exact] = [join(directory, "tiny.onnx"), join(directory, "tiny-float32.onnx")];
+    await model.exportOnnx(path, { quantize: "int8", normalization: false, calibration: data.train });
+    await model.exportOnnx(exact, { normalization: false });
+    for await (const { images } of data.test.batches({ batchSize: 64 }) as AsyncIterable<Batch>) {
+      const [found, expected] = [await runOnnx(path, images), await runOnnx(exact, images)];
+      // A few steps of 256, and not the half of the range that the bias is.
+      expect(relativeDifference(found["logits"]!.data as Float32Array, expected["logits"]!.data as Float32Array))
+        .to.be.below(0.1);
+      break;
+    }
+  });
 });

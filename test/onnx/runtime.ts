@@ -3,10 +3,13 @@ import { createRequire } from "node:module";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Tensor } from "../../lib/index.js";
+import { readOnnx } from "../support/onnx-files.js";
 
 /** The part of onnxruntime-node that is used here. */
 interface OnnxRuntime {
-  readonly InferenceSession: { create(path: string): Promise<Session> };
+  readonly InferenceSession: {
+    create(path: string, options?: Readonly<Record<string, string>>): Promise<Session>;
+  };
   readonly Tensor: new(type: "float32", values: Float32Array, shape: readonly number[]) => unknown;
 }
 
@@ -34,6 +37,16 @@ export async function runOnnx(path: string, images: Tensor): Promise<Record<stri
   } finally {
     await session.release();
   }
+}
+
+/** The operators that the runtime computes, after its own optimizations. */
+export async function optimizedOperators(path: string): Promise<readonly string[]> {
+  const { InferenceSession } = require("onnxruntime-node") as OnnxRuntime;
+  const optimizedModelFilePath = `${path}.optimized`;
+  // Without those of the processor, with which it warns that the file is for this one alone.
+  const session = await InferenceSession.create(path, { optimizedModelFilePath, graphOptimizationLevel: "extended" });
+  await session.release();
+  return readOnnx(optimizedModelFilePath).operators;
 }
 
 /** The largest difference, relative to the largest expected value. */

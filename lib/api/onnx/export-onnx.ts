@@ -61,6 +61,7 @@ export async function exportOnnxWith(network: Exported, path: string, options: E
   const normalization = normalizationOf(network, parsed);
   const [height, width] = sizeOf(parsed.imageSize) ?? network.imageSize;
   assertQuantizable(network, parsed, { calibration, test });
+  for (const data of [calibration, test]) assertImageSize(data, [height, width]);
   assertClassNames(network, parsed);
   const multiplyAdds = await network.native.cost(height, width);
   const graph = await network.native.traceOnnx({ height, width, dtype: parsed.dtype });
@@ -128,6 +129,15 @@ function assertClassNames({ name, numClasses }: Exported, { classNames }: OnnxOp
   if (classNames === undefined || classNames.length === wanted) return;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid classNames: expected ${wanted} names, one for each class, received ${classNames.length}. Pass one name per class.`);
+}
+
+/** @throws ReviewKdError `SHAPE_MISMATCH` for images that the file would not take. */
+function assertImageSize(data: DatasetSplit | undefined, size: readonly [number, number]): void {
+  if (data === undefined) return;
+  const [, ...own] = data.imageShape;
+  if (own.join() === size.join()) return;
+  throw new ReviewKdError("SHAPE_MISMATCH",
+    `invalid ${data.name} images: expected ${size.join("×")} pixels as the file takes them, received ${own.join("×")}. Quantize without another \`imageSize\`, or with data of that size.`);
 }
 
 type Quantization = NonNullable<OnnxFile["quantization"]>;

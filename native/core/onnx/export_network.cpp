@@ -63,7 +63,10 @@ Graph trace_graph(Network& network, const TraceOptions& options) {
   const TracedGraph traced =
       trace(state_dict(*network.module), options.image.height, options.image.width, wanted.function);
   Lowering lowering(traced, kInput, options.type, find_operator);
-  const std::vector<OnnxTensor> outputs = lowering.run();
+  std::vector<OnnxTensor> outputs = lowering.run();
+  for (OnnxTensor& output : outputs) {
+    if (output.is_floating_point()) output = lowering.cast(output, at::kFloat);
+  }
 
   Names values;
   for (const OnnxTensor& output : outputs) values.push_back(output.name);

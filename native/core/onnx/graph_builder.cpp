@@ -30,7 +30,8 @@ ElementType element_type_of(at::ScalarType type) {
 }
 
 Initializer initializer_of(const std::string& name, const at::Tensor& values) {
-  const auto owner = std::make_shared<at::Tensor>(values.detach().cpu().contiguous());
+  // A copy: the network may be trained, or receive other weights, before the file is written.
+  const auto owner = std::make_shared<at::Tensor>(values.detach().to(at::kCPU).clone(at::MemoryFormat::Contiguous));
   return {.name = name,
           .type = element_type_of(values.scalar_type()),
           .shape = values.sizes().vec(),
@@ -115,10 +116,14 @@ void GraphBuilder::rename(const std::string& from, const std::string& to) {
 }
 
 Graph GraphBuilder::finish(const Names& values, const Names& names) && {
-  std::unordered_set<std::string> named;
+  std::unordered_set<std::string> computed;
+  for (const Node& node : graph_.nodes) computed.insert(node.outputs.begin(), node.outputs.end());
+  std::unordered_map<std::string, std::string> renamed;
   for (size_t i = 0; i < values.size(); ++i) {
-    // A value that is an output already, and the input, keep their names.
-    if (values[i] == images_ || !named.insert(values[i]).second) add_named("Identity", {values[i]}, {}, names.at(i));
+    const auto& [entry, is_first] = renamed.try_emplace(values[i], names.at(i));
+    // The input and constants keep their names, and a value that is an output already keeps that one.
+    if (!is_first) add_named("Identity", {entry->second}, {}, names.at(i));
+    else if (!computed.contains(values[i])) add_named("Identity", {values[i]}, {}, names.at(i));
     else rename(values[i], names.at(i));
   }
   std::unordered_set<std::string> read;

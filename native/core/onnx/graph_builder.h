@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 /// The type of a file's elements. Throws INTERNAL for one that ONNX graphs here have no use for.
 ElementType element_type_of(at::ScalarType type);
 
-/// `values` as a constant of that name; the bytes stay the tensor's.
+/// A copy of `values` as a constant of that name.
 Initializer initializer_of(const std::string& name, const at::Tensor& values);
 
 class GraphBuilder {

@@ -93,7 +93,8 @@ at::Tensor along(const at::Tensor& values, int64_t axis, const at::Tensor& x) {
 /// The whole number of each value, kept in floating point.
 at::Tensor quantize(const Call& call) {
   const at::Tensor zero = call.input(2).to(at::kFloat);
-  return at::round(call.input(0) / call.input(1)).add(zero).clamp(-128, 127);
+  constexpr double kLargestByte = 255;
+  return at::round(call.input(0) / call.input(1)).add(zero).clamp(0, kLargestByte);
 }
 
 at::Tensor dequantize(const Call& call) {
@@ -137,6 +138,7 @@ at::ScalarType scalar_type_of(ElementType type) {
     case ElementType::kInt64: return at::kLong;
     case ElementType::kInt32: return at::kInt;
     case ElementType::kInt8: return at::kChar;
+    case ElementType::kUInt8: return at::kByte;
     default: fail(ErrorCode::kInternal, "cannot compute with constants of type ", row_of(type).name, " here.");
   }
 }
@@ -159,6 +161,14 @@ GraphRunner::GraphRunner(const Graph& graph) : graph_(graph) {
 }
 
 at::Tensor GraphRunner::run(const at::Tensor& input, const Observer& observer) const {
+  const std::vector<Dimension>& shape = graph_.inputs.at(0).shape;
+  for (size_t i = 1; i < shape.size(); ++i) {
+    // Sizes are a part of the graph.
+    if (std::get<int64_t>(shape[i]) == input.size(static_cast<int64_t>(i))) continue;
+    fail(ErrorCode::kShapeMismatch, "invalid images: expected those of the ONNX graph, [N, 3, ",
+         std::get<int64_t>(shape[2]), ", ", std::get<int64_t>(shape[3]), "], received ", input.sizes(),
+         ". Quantize with images of the file's size.");
+  }
   std::unordered_map<std::string, at::Tensor> values = {{graph_.inputs.at(0).name, input}};
   if (observer) observer(graph_.inputs[0].name, input);
   const std::string& wanted = graph_.outputs.at(0).name;

@@ -92,7 +92,13 @@ bool Lowering::compute(const jit::Node& node) {
     return true;
   }
   const bool is_list = node.kind() == c10::prim::ListConstruct;
-  if (node.kind() == c10::prim::ListUnpack || (node.inputs().empty() && !is_list)) return false;
+  if (node.kind() == c10::prim::ListUnpack) {
+    const c10::IValue* const list = known(node.input());
+    for (size_t i = 0; list != nullptr && i < node.outputs().size(); ++i)
+      values_[node.outputs()[i]] = list->toListRef()[i];
+    return list != nullptr;
+  }
+  if (node.inputs().empty() && !is_list) return false;
   jit::Stack stack;
   for (const jit::Value* input : node.inputs()) {
     const c10::IValue* const value = known(input);

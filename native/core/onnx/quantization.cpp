@@ -18,7 +18,11 @@
 namespace reviewkd::onnx {
 namespace {
 
-constexpr double kLeast = -128, kMost = 127, kSteps = kMost - kLeast;
+/// Activations are unsigned: runtimes on x86 and WebAssembly have kernels for products of unsigned and signed bytes.
+constexpr double kLeast = 0, kMost = 255, kSteps = kMost - kLeast;
+constexpr double kLargestWeight = 127;
+/// Of the scales of a channel: smaller ones are denormal numbers, or 0.
+constexpr double kLeastScale = 1e-30;
 
 /// The numbers that 8 bits stand for: (q - zero) · scale.
 struct Scale {
@@ -34,11 +38,21 @@ Scale scale_of(double low, double high) {
   return {scale, static_cast<int64_t>(std::clamp(std::nearbyint(kLeast - low / scale), kLeast, kMost))};
 }
 
+/// A network that has diverged would become one of finite numbers.
+void require_finite(const at::Tensor& values) {
+  if (at::isfinite(values).all().item<bool>()) return;
+  fail(ErrorCode::kInvalidArgument,
+       "cannot quantize the network: expected finite weights and activations, received NaN or infinity. Export the "
+       "weights "
+       "of a training that did not diverge.");
+}
+
 /// How often a tensor has which values.
 class ValueCounts {
  public:
   void widen(const at::Tensor& values) {
     const auto [low, high] = at::aminmax(values);
+    require_finite(at::stack({low, high}));
     low_ = std::min(low_, low.item<double>());
     high_ = std::max(high_, high.item<double>());
   }
@@ -130,10 +144,10 @@ class Quantizer {
       if (!scales_.contains(name)) return;
       const auto [scale, zero] = scales_.at(name);
       const std::string scale_name = constant(name + ".scale", at::scalar_tensor(scale, at::kFloat));
-      const std::string zero_name = constant(name + ".zero", at::scalar_tensor(zero, at::kChar));
-      nodes.push_back({name + ".quantize", "QuantizeLinear", {name, scale_name, zero_name}, {name + ".int8"}, {}});
+      const std::string zero_name = constant(name + ".zero", at::scalar_tensor(zero, at::kByte));
+      nodes.push_back({name + ".quantize", "QuantizeLinear", {name, scale_name, zero_name}, {name + ".uint8"}, {}});
       nodes.push_back(
-          {name + ".dequantize", "DequantizeLinear", {name + ".int8", scale_name, zero_name}, {quantized(name)}, {}});
+          {name + ".dequantize", "DequantizeLinear", {name + ".uint8", scale_name, zero_name}, {quantized(name)}, {}});
     };
     quantize_value(graph_.inputs.at(0).name);
     for (Node node : graph_.nodes) {
@@ -185,22 +199,27 @@ class Quantizer {
   /// Weights of one output channel after the other; the bias with the scale of the sums.
   void quantize_weights(Node& node, std::vector<Node>& nodes) {
     const double input_scale = scales_.at(node.inputs[0]).scale;
-    const std::string weight_name = node.inputs[1];
-    const at::Tensor weight = take(weight_name).to(at::kDouble);  // [O, …]
-    const at::Tensor largest = weight.flatten(1).abs().amax(1);   // [O]
-    const at::Tensor scales = at::where(largest.gt(0), largest / kMost, at::ones_like(largest)).to(at::kFloat);
+    const at::Tensor weight = take(node.inputs[1]).to(at::kDouble);  // [O, …]
+    at::Tensor scales = weight.flatten(1).abs().amax(1) / kLargestWeight;  // [O]
+    const bool has_bias = node.inputs.size() > 2;
+    const at::Tensor bias = has_bias ? take(node.inputs[2]).to(at::kDouble) : at::zeros_like(scales);
+    require_finite(weight);
+    require_finite(bias);
+    // Runtimes add the bias to the sums as an int32 in their scale: where weights are tiny, it decides.
+    constexpr double kLargestSum = int64_t{1} << 30;
+    scales = at::maximum(scales, bias.abs() / (input_scale * kLargestSum));
+    scales = at::where(scales.gt(kLeastScale), scales, at::ones_like(scales)).to(at::kFloat);
     std::vector<int64_t> rows(weight.dim(), 1);
     rows[0] = -1;
-    const at::Tensor numbers = (weight / scales.to(at::kDouble).view(rows)).round().clamp(-kMost, kMost);
-    node.inputs[1] = dequantized(nodes, weight_name, numbers.to(at::kChar), scales);
-    if (node.inputs.size() < 3) return;
-    // The scale of the products of an input and a weight: runtimes add the bias to their sum.
+    const at::Tensor numbers =
+        (weight / scales.to(at::kDouble).view(rows)).round().clamp(-kLargestWeight, kLargestWeight);
+    // Layers may share weights, whose sums have another scale in each.
+    const std::string prefix = node.outputs[0] + ".";
+    node.inputs[1] = dequantized(nodes, prefix + node.inputs[1], numbers.to(at::kChar), scales);
+    if (!has_bias) return;
     const at::Tensor bias_scales = (scales.to(at::kDouble) * static_cast<float>(input_scale)).to(at::kFloat);
-    const std::string bias_name = node.inputs[2];
-    constexpr double kLargestSum = std::numeric_limits<int32_t>::max();
-    const at::Tensor bias = (take(bias_name).to(at::kDouble) / bias_scales.to(at::kDouble)).round();
-    if (bias.abs().max().item<double>() > kLargestSum) return;  // stays float
-    node.inputs[2] = dequantized(nodes, bias_name, bias.to(at::kInt), bias_scales);
+    node.inputs[2] = dequantized(nodes, prefix + node.inputs[2],
+                                 (bias / bias_scales.to(at::kDouble)).round().to(at::kInt), bias_scales);
   }
 
   std::string dequantized(std::vector<Node>& nodes, const std::string& name, const at::Tensor& numbers,

@@ -14,13 +14,16 @@ namespace {
 
 constexpr int64_t kFewImages = 2, kMoreImages = kFewImages + 1;
 
-/// The line through the values for two and for three images.
-BatchCount line(int64_t few, int64_t more) {
-  return {.per_image = more - few, .constant = few - kFewImages * (more - few)};
-}
-
 [[noreturn]] void fail_unlike(const std::string& what) {
   fail(ErrorCode::kInternal, "cannot trace the network: ", what, " depends on the number of images.");
+}
+
+/// The line through the values for two and for three images, which ends in 0 if it is one: anything else is no size of
+/// a batch.
+BatchCount line(int64_t few, int64_t more) {
+  const BatchCount count{.per_image = more - few, .constant = few - kFewImages * (more - few)};
+  if (count.per_image < 0 || (count.per_image > 0 && count.constant != 0)) fail_unlike("a number");
+  return count;
 }
 
 std::vector<int64_t> sizes_of(const jit::Value& value) {

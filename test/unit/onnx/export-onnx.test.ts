@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { createDetector, createModel, loadDataset, type OnnxProgress } from "../../../lib/index.js";
+import { createDetector, createModel, loadDataset, type OnnxProgress, Tensor } from "../../../lib/index.js";
 import { failureOf } from "../../support/errors.js";
 import { filledModel } from "../../support/networks.js";
 import { readOnnx } from "../../support/onnx-files.js";
@@ -146,6 +146,8 @@ describe("exportOnnx", function () {
     await refused(/expected a classifier/, { quantize: "int8", calibration: data.train }, detector);
     await refused(/invalid normalization/, { normalization: { mean: [0, 0, 0], std: [1, 1, 1] } }, detector);
     await refused(/expected 3 names/, { classNames: ["one"] });
+    await failureOf("SHAPE_MISMATCH",
+      () => model.exportOnnx(file("refused.onnx"), { quantize: "int8", calibration: data.train, imageSize: 48 }));
     await refused(/split of a data set/, { quantize: "int8", calibration: {} as never });
     await failureOf("FILE_UNSUPPORTED", () => model.exportOnnx(file("weights.pt")));
     await failureOf("FILE_ACCESS", () => model.exportOnnx(join(directory, "missing", "model.onnx")));
@@ -168,6 +170,33 @@ describe("exportOnnx", function () {
     expect(operators["NonMaxSuppression"]).to.equal(6); // five levels of proposals, and the classes
     expect(readOnnx(file("detector.onnx")).metadata).to.include({ model: "mask-rcnn-mobilenetv2-fpn",
       inputRange: "[0,1]", classNames: '["ape","bee"]' });
+  });
+
+  it("refuses to quantize a network that has diverged", async () => {
+    using data = await loadDataset({ kind: "synthetic", trainSamples: 32, testSamples: 32 });
+    using model = await createModel("resnet8", { numClasses: data.numClasses });
+    const { "conv1.weight": weight } = await model.stateDict();
+    const values = Float32Array.from(weight!.toTypedArray() as Float32Array).fill(Number.NaN, 0, 1);
+    await model.loadStateDict({ "conv1.weight": Tensor.from(values, weight!.shape) }, { strict: false });
+    const { message } = await failureOf("INVALID_ARGUMENT",
+      () => model.exportOnnx(file("diverged.onnx"), { quantize: "int8", calibration: data.train }));
+    expect(message).to.match(/finite/);
+  });
+
+  it("writes the weights that the network had when it was called", async () => {
+    using data = await loadDataset({ kind: "synthetic", trainSamples: 64, testSamples: 32 });
+    using model = await filledModel("resnet8", data.numClasses, "", "float32");
+    using other = await filledModel("resnet8", data.numClasses, "other.", "float32");
+    const export8 = (name: string, onProgress?: () => void): Promise<unknown> =>
+      model.exportOnnx(file(name), { quantize: "int8", calibration: data.train, onProgress });
+    await export8("before.onnx");
+    const state = await other.stateDict();
+    let loaded: Promise<unknown> | undefined;
+    await export8("meanwhile.onnx", () => {
+      loaded ??= model.loadStateDict(state);
+    });
+    await loaded;
+    expect(readFileSync(file("meanwhile.onnx")).equals(readFileSync(file("before.onnx")))).to.equal(true);
   });
 
   it("leaves the network as it was", async () => {

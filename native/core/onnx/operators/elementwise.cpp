@@ -80,6 +80,11 @@ void divide(const Operation& operation) {
   binary(operation, "Div");
 }
 
+void remainder(const Operation& operation) {
+  if (!is_whole(operation)) fail(ErrorCode::kInternal, "cannot export a remainder of fractions.");
+  binary(operation, "Mod");
+}
+
 void compare(const Operation& operation, const char* op) {
   const std::vector<OnnxTensor> operands = {operand(operation, 0), operand(operation, 1)};
   operation.result(operation.builder().add(op, converted(operation, operands, common_type(operands))), at::kBool);
@@ -144,7 +149,8 @@ void convert(const Operation& operation) {
   at::ScalarType type = operation.traced_type();
   // The code requests float32 where float16 has too few digits, and for the network's own type elsewhere.
   if (at::isFloatingType(type)) {
-    const bool requests_float32 = !operation.is_tensor(1) && operation.integer(1) == static_cast<int64_t>(at::kFloat);
+    // A float64 network requests its own type, which is as good.
+    const bool requests_float32 = type == at::kFloat || type == at::kDouble;
     type = requests_float32 || !input.is_floating_point() ? at::kFloat : input.type;
   }
   const OnnxTensor result = operation.lowering().cast(input, type);
@@ -160,7 +166,7 @@ OperatorRows elementwise_operators() {
       {"aten::rsub", subtract_from},
       {"aten::mul", [](const Operation& operation) { binary(operation, "Mul"); }},
       {"aten::div", divide},
-      {"aten::remainder", [](const Operation& operation) { binary(operation, "Mod"); }},
+      {"aten::remainder", remainder},
       {"aten::minimum", [](const Operation& operation) { binary(operation, "Min"); }},
       {"aten::maximum", [](const Operation& operation) { binary(operation, "Max"); }},
       {"aten::gt", [](const Operation& operation) { compare(operation, "Greater"); }},

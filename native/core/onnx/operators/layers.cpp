@@ -71,7 +71,10 @@ void convolution(const Operation& operation) {
                           .bias_name = bias_name(name)};
   if (!layer.weight.defined()) fail(ErrorCode::kInternal, "cannot export a convolution whose weights are computed.");
   const auto norm = operation.only_reader();
-  if (norm && norm->kind() == kBatchNorm) layer = folded(layer, *norm);
+  if (norm && norm->kind() == kBatchNorm) {
+    if (operation.flag(6)) fail(ErrorCode::kInternal, "cannot export a transposed convolution before a normalization.");
+    layer = folded(layer, *norm);
+  }
   Names inputs = {layer_input(operation, 0), layer_constant(operation, layer.weight, layer.weight_name)};
   if (layer.bias.defined()) inputs.push_back(layer_constant(operation, layer.bias, layer.bias_name));
   const std::string output = operation.builder().add(operation.flag(6) ? "ConvTranspose" : "Conv", inputs,
@@ -110,14 +113,22 @@ void linear(const Operation& operation) {
   linear_layer(operation, 0, operation.constant(1), operation.parameter_name(1), 2);
 }
 
+/// `beta` and `alpha` scale the two parts of a sum.
+void require_plain_sum(const Operation& operation) {
+  if (operation.number(3) != 1 || operation.number(4) != 1)
+    fail(ErrorCode::kInternal, "cannot export ", operation.kind(), " with factors.");
+}
+
 /// (bias, input, transposed weight, beta, alpha)
 void linear_of_transposed(const Operation& operation) {
+  require_plain_sum(operation);
   const at::Tensor weight = operation.constant(2);
   linear_layer(operation, 1, weight.defined() ? weight.t() : weight, operation.parameter_name(2), 0);
 }
 
-/// (input, batch1, batch2): input + batch1 · batch2
+/// (input, batch1, batch2, beta, alpha): input + batch1 · batch2
 void add_product(const Operation& operation) {
+  require_plain_sum(operation);
   const std::string product = operation.builder().add("MatMul", {layer_input(operation, 1), layer_input(operation, 2)});
   operation.result(operation.builder().add("Add", {product, layer_input(operation, 0)}), operation.lowering().type());
 }
@@ -140,8 +151,9 @@ void max_pool(const Operation& operation) {
                    input.type);
 }
 
-/// (input, kernel, stride, padding, ceil_mode, count_include_pad, …)
+/// (input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)
 void average_pool(const Operation& operation) {
+  if (!operation.is_none(6)) fail(ErrorCode::kInternal, "cannot export average pooling with a divisor of its own.");
   const OnnxTensor input = operation.tensor(0);
   const std::vector<int64_t> kernel = pair_of(operation.integers(1)), stride = operation.integers(2);
   operation.result(operation.builder().add("AveragePool", {input.name},

@@ -183,6 +183,7 @@ void flip(const Operation& operation) {
 
 /// (input, pad: of the last dimension before and after, then of the one before it, …, value)
 void pad(const Operation& operation) {
+  if (operation.number(2) != 0) fail(ErrorCode::kInternal, "cannot export padding with other values than 0.");
   const OnnxTensor input = operation.tensor(0);
   const std::vector<int64_t> padding = operation.integers(1);
   const size_t dimensions = input.shape.size();

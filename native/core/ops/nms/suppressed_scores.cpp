@@ -42,7 +42,7 @@ at::Tensor suppressed_scores(const at::Tensor& boxes, const at::Tensor& scores, 
         torch::jit::tracer::addInputs(node, "scores", scores);
         torch::jit::tracer::addInputs(node, "iou_threshold", iou_threshold);
       },
-      [&] { return suppress_groups(boxes, scores, iou_threshold); });
+      scores.sizes(), scores.options());
 }
 
 }  // namespace reviewkd::ops

@@ -47,7 +47,8 @@ void require_rois(const std::vector<at::Tensor>& maps, const at::Tensor& rois, c
   require_same_device(maps[0], rois, "map", "rois");
   require_same_device(maps[0], levels, "map", "levels");
   // Reading a device's tensor back would stop its work; kernels skip regions of no image or level.
-  if (rois.is_cpu()) require_existing_rois(rois, levels, maps[0].size(0), static_cast<int64_t>(maps.size()));
+  if (rois.is_cpu() && !is_tracing())
+    require_existing_rois(rois, levels, maps[0].size(0), static_cast<int64_t>(maps.size()));
 }
 
 /// One node of the trace.
@@ -65,7 +66,7 @@ at::Tensor traced_roi_align(const std::vector<at::Tensor>& maps, const at::Tenso
         torch::jit::tracer::addInputs(node, "sampling_ratio", options.sampling_ratio);
         torch::jit::tracer::addInputs(node, "aligned", options.aligned);
       },
-      [&] { return multiscale_roi_align_reference(maps, rois, levels, scales, options).contiguous(options.order); });
+      {rois.size(0), maps[0].size(1), options.height, options.width}, maps[0].options());
 }
 
 }  // namespace

@@ -21,9 +21,9 @@ bool is_tracing();
 /// would record that their memory was allocated, and not what was written.
 using ConstantScope = at::tracer::impl::NoTracerDispatchMode;
 
-/// Records one node and runs `compute` without recording. describe: adds the node's inputs by
-/// torch::jit::tracer::addInputs.
+/// Records one node, and returns zeros in the place of its result: a trace needs shapes alone. describe: adds the node's
+/// inputs by torch::jit::tracer::addInputs.
 at::Tensor traced_operation(const char* name, const std::function<void(torch::jit::Node*)>& describe,
-                            const std::function<at::Tensor()>& compute);
+                            at::IntArrayRef shape, const at::TensorOptions& options);
 
 }  // namespace reviewkd::ops
