@@ -1,4 +1,4 @@
-import { withHome } from "../config/file-path.js";
+import { filePath } from "../config/file-path.js";
 import { isDetectorName } from "../config/detector-defaults.js";
 import { LoadStudentOptions, type LoadStudentOptionsInput } from "../config/schemas/weights.js";
 import { readRunConfig } from "../config/config-file.js";
@@ -29,9 +29,13 @@ export async function loadStudent(runDirectory: string,
   return atCall(load(runDirectory, options));
 }
 
+function directoryOf(runDirectory: string): string {
+  return parse(filePath("the directory of a run"), runDirectory, "run directory");
+}
+
 async function load(runDirectory: string, options: LoadStudentOptionsInput): Promise<Model | Detector> {
   const { checkpoint, device } = parse(LoadStudentOptions, options, "options");
-  const weights = await findCheckpoint(withHome(runDirectory, "run directory"), checkpoint);
+  const weights = await findCheckpoint(directoryOf(runDirectory), checkpoint);
   const { fit } = await inspectWeights(weights);
   if (fit === null)
     throw new ReviewKdError("FILE_CORRUPT", `invalid checkpoint ${weights}: expected a network of this package.`);
@@ -53,6 +57,6 @@ export async function readRunData(runDirectory: string): Promise<StoredDataSourc
 }
 
 async function readData(runDirectory: string): Promise<StoredDataSource> {
-  const { data, workingDirectory } = await readRunConfig(runFile(withHome(runDirectory, "run directory"), "config"));
+  const { data, workingDirectory } = await readRunConfig(runFile(directoryOf(runDirectory), "config"));
   return (await locateFiles({ data, workingDirectory })).data;
 }

@@ -1,9 +1,10 @@
 // A classifier as a directory for transformers.js, https://huggingface.co/docs/transformers.js.
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { withHome } from "../../config/file-path.js";
+import { filePath } from "../../config/file-path.js";
 import type { Normalization, Preprocessing } from "../../config/schemas/data.js";
 import type { OnnxFile, OnnxOptions } from "../../config/schemas/onnx.js";
+import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import type { ExportOnnxOptions } from "./export-onnx.js";
 
@@ -35,14 +36,15 @@ const LANCZOS = 1;
 /** Writes `onnx/model.onnx`, `preprocessor_config.json` and `config.json`. */
 export async function exportTransformersWith(model: Classifier, directory: string,
   options: ExportTransformersOptions): Promise<OnnxFile> {
-  const to = withHome(directory, "directory");
+  const to = parse(filePath("a directory"), directory, "directory");
+  assertObject(options, "options of exportTransformers");
   if ("normalization" in options || "metadata" in options) {
     throw new ReviewKdError("INVALID_ARGUMENT",
       "invalid options of exportTransformers: expected neither normalization nor metadata, which the directory's own files have. Leave them out, or use exportOnnx.");
   }
   const { dtype = "float32", quantize } = options as Partial<OnnxOptions>;
   const precision = quantize ?? dtype;
-  const [name, suffix] = PRECISIONS[precision in PRECISIONS ? precision : "float32"];
+  const [name, suffix] = PRECISIONS[Object.hasOwn(PRECISIONS, precision) ? precision : "float32"];
   await withAccessErrors(to, () => mkdir(join(to, "onnx"), { recursive: true }));
   const file = await model.exportOnnx(join(to, "onnx", `model${suffix}.onnx`), options);
   const { preprocessing } = model;
