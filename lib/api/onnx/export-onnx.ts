@@ -1,7 +1,7 @@
 // Networks as ONNX files, for any runtime that reads them.
 import { type z } from "zod";
 import { hasBackgroundClass, isDetectorName } from "../../config/detector-defaults.js";
-import { filePath, withHome } from "../../config/file-path.js";
+import { filePath } from "../../config/file-path.js";
 import { OnnxOptions, type OnnxFile } from "../../config/schemas/onnx.js";
 import type { Normalization } from "../../config/schemas/data.js";
 import type { Evaluation } from "../../config/schemas/epoch.js";
@@ -28,7 +28,7 @@ export interface ExportOnnxOptions extends z.input<typeof OnnxOptions> {
   readonly calibration?: DatasetSplit | undefined;
   /** With `quantize`: the images that the network is judged by before and after it; as `data.test`. */
   readonly test?: DatasetSplit | undefined;
-  /** Stops the measurements of `quantize` with `ABORTED`; no file is written. */
+  /** Stops with `ABORTED` between the parts of the export, and within those of `quantize`; no file is written. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the progress of the measurements of `quantize`. */
   readonly onProgress?: ((progress: OnnxProgress) => void) | undefined;
@@ -48,6 +48,7 @@ interface Exported {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** At most. */
 const IMAGES_AT_A_TIME = 32;
 
 /** Exports with `options` in place of what the network has by itself. */
@@ -64,11 +65,14 @@ export async function exportOnnxWith(network: Exported, path: string, options: E
   for (const data of [calibration, test]) assertImageSize(data, [height, width]);
   assertClassNames(network, parsed);
   const multiplyAdds = await network.native.cost(height, width);
+  assertWanted(signal);
   const graph = await network.native.traceOnnx({ height, width, dtype: parsed.dtype });
   try {
+    assertWanted(signal);
     const report = { signal, onProgress };
     const quantization = calibration === undefined ? null
       : await quantize(graph, { calibration, test, wanted: parsed.calibrationImages }, report);
+    assertWanted(signal);
     const written = await graph.write(to, { normalization: normalization ?? undefined, opset: parsed.opset,
       version: packageVersion() }, metadataOf(network, parsed, normalization));
     return { path: to, ...written, opset: parsed.opset, dtype: quantization === null ? parsed.dtype : "int8",
@@ -78,9 +82,14 @@ export async function exportOnnxWith(network: Exported, path: string, options: E
   }
 }
 
+/** @throws ReviewKdError `ABORTED` between the parts of an export. */
+function assertWanted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new ReviewKdError("ABORTED", "the export was stopped", { cause: signal.reason });
+}
+
 /** @throws ReviewKdError `FILE_UNSUPPORTED` for a name that does not end with .onnx. */
 function onnxPath(path: unknown): string {
-  const to = withHome(parse(filePath("a file that ends with .onnx"), path, "path"));
+  const to = parse(filePath("a file that ends with .onnx"), path, "path");
   if (to.toLowerCase().endsWith(".onnx")) return to;
   throw new ReviewKdError("FILE_UNSUPPORTED",
     `invalid path: expected a file that ends with .onnx, received ${to}. Use save for weights alone.`);
@@ -165,16 +174,19 @@ async function quantize(graph: NativeOnnxGraph,
 async function imagesOf(data: DatasetSplit, wanted: number, { signal, onProgress }: Reports): Promise<Tensor[]> {
   const found: Tensor[] = [];
   const total = Math.min(wanted, data.size);
+  let batchSize = IMAGES_AT_A_TIME;
+  // Whole batches, so that there are as many images as wanted.
+  while (total % batchSize !== 0) --batchSize;
   let done = 0;
   try {
-    for await (const batch of data.batches({ batchSize: IMAGES_AT_A_TIME, seed: 0, shuffle: true, augment: false })) {
-      throwIfAborted(signal, "the quantization");
+    for await (const batch of data.batches({ batchSize, seed: 0, shuffle: true, augment: false })) {
+      assertWanted(signal);
       const { images, labels } = batch as { readonly images: Tensor; readonly labels: Tensor };
       labels.dispose();
       found.push(images);
       done += images.shape[0] ?? 0;
-      onProgress?.({ stage: "calibrate", done: Math.min(done, total), total });
-      if (done >= wanted) break;
+      onProgress?.({ stage: "calibrate", done, total });
+      if (done >= total) break;
     }
   } catch (error) {
     for (const images of found) images.dispose();

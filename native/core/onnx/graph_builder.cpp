@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "core/base/error.h"
 #include "core/base/numeric.h"
@@ -40,10 +40,9 @@ Initializer initializer_of(const std::string& name, const at::Tensor& values) {
 }
 
 std::string GraphBuilder::unique(const std::string& wish) {
-  const int64_t number = used_[wish]++;
-  if (number == 0) return wish;
-  const std::string numbered = wish + "_" + std::to_string(number);
-  return used_.contains(numbered) ? unique(wish) : (used_[numbered] = 1, numbered);
+  std::string name = wish;
+  for (int64_t number = 1; !used_.insert(name).second; ++number) name = wish + "_" + std::to_string(number);
+  return name;
 }
 
 std::string GraphBuilder::add(const std::string& op, const Names& inputs, const Attributes& attributes) {
@@ -93,7 +92,6 @@ std::string GraphBuilder::count(const BatchCount& count) {
   if (count.is_constant()) return constant(std::vector{count.constant});
   std::string result = image_count();
   if (count.per_image != 1) result = add("Mul", {result, constant(std::vector{count.per_image})});
-  if (count.constant != 0) result = add("Add", {result, constant(std::vector{count.constant})});
   return result;
 }
 

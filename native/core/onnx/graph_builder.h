@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -57,7 +57,7 @@ class GraphBuilder {
 
   std::string images_, image_count_;
   Graph graph_;
-  std::unordered_map<std::string, int64_t> used_;
+  std::unordered_set<std::string> used_;
   std::map<std::pair<ElementType, std::pair<std::vector<int64_t>, std::string>>, std::string> small_constants_;
 };
 

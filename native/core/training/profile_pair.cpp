@@ -222,8 +222,9 @@ NetworkCost count_arithmetic(Network& network, ImageSize size) {
   const ops::ReferenceScope path(true);
   const NetworkLock lock(network);
   const torch::NoGradGuard no_grad;
-  ImageBatch image = one_image(network, size);
-  image.pixels = image.pixels.to(network.device());
+  const at::Tensor noise = noise_of(network, {1, 3, size.height, size.width}).to(network.device());
+  const ImageBatch image =
+      network.module->is_classifier() ? ImageBatch(noise) : detector_of(*network.module).input().padded(noise[0]);
   BackboneOutput output;
   return run_and_count(*network.module, image, output);
 }

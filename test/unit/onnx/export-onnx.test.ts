@@ -89,7 +89,7 @@ describe("exportOnnx", function () {
       calibration: data.train, test: data.test, calibrationImages: 40,
       onProgress: (progress) => stages.push(progress) });
     expect(dtype).to.equal("int8");
-    expect(quantization!.calibrationImages).to.equal(64); // whole batches of 32
+    expect(quantization!.calibrationImages).to.equal(40);
     const { loss, ...counts } = await model.evaluate(data.test);
     expect(quantization!.before).to.deep.include(counts);
     expect(quantization!.before!.loss).to.be.closeTo(loss, 1e-5); // float32, with normalizations folded
@@ -113,6 +113,22 @@ describe("exportOnnx", function () {
             stop.abort();
           } }));
     expect(readdirSync(directory).filter((name) => name.startsWith("stopped"))).to.deep.equal([]);
+  });
+
+  it("stops without quantization, too", async () => {
+    using model = await createModel("resnet20", { numClasses: 10 });
+    const stop = new AbortController();
+    const exported = model.exportOnnx(file("unwanted.onnx"), { signal: stop.signal });
+    stop.abort();
+    await failureOf("ABORTED", () => exported);
+    expect(existsSync(file("unwanted.onnx"))).to.equal(false);
+  });
+
+  it("counts the multiply-adds of a detector for images as they are", async () => {
+    using detector = await createDetector("retinanet-mobilenetv2-fpn", { numClasses: 3 });
+    const [small, large] = [await detector.multiplyAdds(64, 96), await detector.multiplyAdds(128, 192)];
+    // Four times the pixels; the levels of the pyramid round up.
+    expect(large / small).to.be.within(3, 4.01);
   });
 
   it("replaces a file, and keeps it if the export fails", async () => {

@@ -90,6 +90,8 @@ ImageBatch DetectorInput::prepare(const std::vector<at::Tensor>& images) const {
   return ops::pad_images(resized, kPaddingDivisor);
 }
 
+ImageBatch DetectorInput::padded(const at::Tensor& image) { return ops::pad_images({image}, kPaddingDivisor); }
+
 ImageTargets DetectorInput::prepare(const ImageTargets& targets, ImageSize from, ImageSize to) {
   return {ops::resize_boxes(targets.boxes, from, to), targets.labels,
           targets.masks.defined() ? ops::resize_masks(targets.masks, to) : at::Tensor()};

@@ -35,6 +35,8 @@ class DetectorInput {
 
   /// Resizes images [3, H, W], values 0 … 1, and pads them to one batch.
   ImageBatch prepare(const std::vector<at::Tensor>& images) const;
+  /// An image [3, H, W] in its own size, padded.
+  static ImageBatch padded(const at::Tensor& image);
   /// Objects of images of size `from` in images of size `to`.
   static ImageTargets prepare(const ImageTargets& targets, ImageSize from, ImageSize to);
 

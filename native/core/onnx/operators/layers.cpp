@@ -71,12 +71,18 @@ void convolution(const Operation& operation) {
                           .bias_name = bias_name(name)};
   if (!layer.weight.defined()) fail(ErrorCode::kInternal, "cannot export a convolution whose weights are computed.");
   const auto norm = operation.only_reader();
-  if (norm && norm->kind() == kBatchNorm) {
+  const bool folds = norm && norm->kind() == kBatchNorm;
+  if (folds) {
     if (operation.flag(6)) fail(ErrorCode::kInternal, "cannot export a transposed convolution before a normalization.");
     layer = folded(layer, *norm);
   }
-  Names inputs = {layer_input(operation, 0), layer_constant(operation, layer.weight, layer.weight_name)};
-  if (layer.bias.defined()) inputs.push_back(layer_constant(operation, layer.bias, layer.bias_name));
+  // Folded values are this layer's alone: no other shares them.
+  const auto constant = [&](const at::Tensor& values, const std::string& wish) {
+    if (!folds) return layer_constant(operation, values, wish);
+    return operation.builder().constant(values.to(operation.lowering().type()), wish.empty() ? "constant" : wish);
+  };
+  Names inputs = {layer_input(operation, 0), constant(layer.weight, layer.weight_name)};
+  if (layer.bias.defined()) inputs.push_back(constant(layer.bias, layer.bias_name));
   const std::string output = operation.builder().add(operation.flag(6) ? "ConvTranspose" : "Conv", inputs,
                                                      {{"kernel_shape", layer.weight.sizes().slice(2).vec()},
                                                       {"strides", pair_of(operation.integers(3))},
