@@ -156,10 +156,9 @@ export class Model extends Network {
   }
 
   #exported(): Parameters<typeof exportOnnxWith>[0] {
-    const { imageSize, resizeSize, normalization } = this.preprocessing;
-    return { native: this.native, name: this.name, numClasses: this.numClasses, classNames: this.classNames, imageSize,
-      normalization, metadata: { resizeSize: JSON.stringify(resizeSize) },
-      parameterCount: () => this.parameterCount() };
+    const { preprocessing } = this;
+    return { native: this.native, name: this.name, numClasses: this.numClasses, classNames: this.classNames,
+      imageSize: preprocessing.imageSize, preprocessing, metadata: {}, parameterCount: () => this.parameterCount() };
   }
 
   /**

@@ -34,8 +34,12 @@ const FLOAT32_BYTES = 4;
 /** Exports the network of a run directory, or of a weights file. */
 export async function exportOnnx(output: Output, source: string, out: string | undefined,
   flags: OnnxFlags): Promise<void> {
+  const isFile = statSync(source, { throwIfNoEntry: false })?.isFile() === true;
+  assertUseful(source, out, isFile, flags);
   const to = out ?? join(source, "transformers");
   assertFree(to, flags);
+  // Before anything is written, since a configuration may be damaged.
+  const teacher = await teacherOf(source);
   using interrupt = listenForInterrupt(() => {
     output.notice("stopping…");
   });
@@ -47,7 +51,27 @@ export async function exportOnnx(output: Output, source: string, out: string | u
   const file = await write(network, to, { ...options, ...omitUndefined({ calibration: data?.train, test: data?.test }),
     signal: interrupt.signal, onProgress: display.progress }, flags.to);
   display[Symbol.dispose]();
-  await report(output, { source, to, network, file, checkpoint: flags.best === true ? "best" : "last" });
+  const checkpoint = isFile ? null : flags.best === true ? "best" : "last";
+  await report(output, { source, to, network, file, teacher, checkpoint });
+}
+
+/** @throws ReviewKdError `INVALID_ARGUMENT` for flags and outputs that have no meaning together. */
+function assertUseful(source: string, out: string | undefined, isFile: boolean,
+  { best, quantize, data, calibrationImages, to }: OnnxFlags): void {
+  const fail = (message: string): never => {
+    throw new ReviewKdError("INVALID_ARGUMENT", message);
+  };
+  if (isFile && best === true)
+    fail(`invalid --best: expected a run directory, received the weights file ${source}. Leave it out.`);
+  if (isFile && out === undefined)
+    fail("missing output: expected a directory for the network of a weights file. Name one.");
+  if (quantize === undefined && (data ?? calibrationImages) !== undefined) {
+    fail(
+      `invalid ${data === undefined ? "--calibration-images" : "--data"}: expected it with --quantize, which measures on images. Pass --quantize int8, or leave it out.`,
+    );
+  }
+  if (to !== undefined && out?.toLowerCase().endsWith(".onnx") === true)
+    fail(`invalid output for --to ${to}: expected a directory, received ${out}. Name a directory, or leave --to out.`);
 }
 
 /** @throws ReviewKdError `INVALID_ARGUMENT` for a file that exists, and a directory that has another one's files. */
@@ -93,7 +117,8 @@ async function openData(output: Output, source: string, network: Model | Detecto
   signal: AbortSignal): Promise<Dataset> {
   using display = openDataDisplay(output);
   const known = network.classNames === null ? {} : { classNames: network.classNames };
-  const from = flags.data === undefined ? await dataOf(source) : asTrained(flags.data, network);
+  const from = withImageSize(flags.data === undefined ? await dataOf(source) : asTrained(flags.data, network),
+    flags.imageSize);
   const data = await loadDataset(from as DataSourceInput, { signal, onProgress: display.loading, ...known });
   showNotices(output, data.notices);
   return data;
@@ -104,6 +129,13 @@ function asTrained(data: DataSpec, network: Model | Detector): object {
   if (data.kind !== "image-folder" || !(network instanceof Model)) return data;
   const { imageSize: [height, width], normalization } = network.preprocessing;
   return { ...omitUndefined({ imageSize: height === width ? height : undefined, normalization }), ...data };
+}
+
+/** The images of a folder in the size that the file takes. */
+function withImageSize(data: object & { readonly kind?: unknown }, size: OnnxFlags["imageSize"]): object {
+  const [height, width] = size ?? [];
+  return data.kind === "image-folder" && height !== undefined && height === width ? { ...data, imageSize: height }
+    : data;
 }
 
 async function dataOf(source: string): Promise<object> {
@@ -117,16 +149,22 @@ interface Exported {
   readonly to: string;
   readonly network: Model | Detector;
   readonly file: OnnxFile;
-  readonly checkpoint: "last" | "best";
+  /** The name of a distillation's teacher. */
+  readonly teacher: string | undefined;
+  /** `null` for a weights file. */
+  readonly checkpoint: "last" | "best" | null;
 }
 
-async function report(output: Output, { source, to, network, file, checkpoint }: Exported): Promise<void> {
+async function report(output: Output,
+  { source, to, network, file, checkpoint, teacher: name }: Exported): Promise<void> {
   const { parameters, multiplyAdds, bytes } = file;
-  const teacher = await teacherOf(source, network, file.imageSize);
+  const teacher = name === undefined ? undefined : await costOf(name, network, file.imageSize);
   output.event({ type: "exported", run: source, checkpoint, path: to, file, teacher: teacher ?? null });
   const input = file.inputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
   const outputs = file.outputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
-  output.line(`wrote the network of ${source} to ${to}: ONNX opset ${file.opset}, ${file.dtype}`);
+  output.line(
+    `wrote the network of ${source}${checkpoint === null ? "" : ` (${checkpoint})`} to ${to}: ONNX opset ${file.opset}, ${file.dtype}`,
+  );
   output.line(`${input} → ${outputs}`);
   output.line();
   output.line(costTable({ name: network.name, bytes, parameters, multiplyAdds }, teacher));
@@ -136,15 +174,17 @@ async function report(output: Output, { source, to, network, file, checkpoint }:
   output.line(`ranges of ${file.quantization.calibrationImages} training images; int8 computed as runtimes do`);
 }
 
-/** The cost of a distillation's teacher, in float32; `undefined` for other runs. */
-async function teacherOf(source: string, network: Model | Detector,
-  [height, width]: readonly [number, number]): Promise<NetworkCost | undefined> {
+/** The name of a distillation's teacher; `undefined` for other runs. */
+async function teacherOf(source: string): Promise<string | undefined> {
   const path = join(source, "config.json");
   if (!existsSync(path)) return undefined;
   const config = await readRunConfig(path);
-  if (config.task !== "distill") return undefined;
-  const { name } = config.teacher;
-  const { numClasses } = network;
+  return config.task === "distill" ? config.teacher.name : undefined;
+}
+
+/** The cost of a network of this name in float32. */
+async function costOf(name: string, { numClasses }: Model | Detector,
+  [height, width]: readonly [number, number]): Promise<NetworkCost> {
   using teacher = isDetectorName(name) ? await createDetector(name, { numClasses })
     : await createModel(name, { numClasses });
   const parameters = teacher.parameterCount();

@@ -94,6 +94,10 @@ describe("command line: export to ONNX", function () {
     await refused([file("run"), file("a.onnx"), "--dtype", "float64"], "INVALID_ARGUMENT", /float32/);
     await refused([file("run"), file("a.pt"), "--quantize", "int8"], "INVALID_ARGUMENT", /--quantize.*ONNX alone/);
     await refused([file("run"), file("a.pt"), "--no-normalization"], "INVALID_ARGUMENT", /--no-normalization/);
+    await refused([file("run"), file("a.onnx"), "--data", "synthetic"], "INVALID_ARGUMENT", /--data.*--quantize/);
+    await refused([file("run"), file("a.onnx"), "--to", "transformers.js"], "INVALID_ARGUMENT", /expected a directory/);
+    await refused([file("run/student.safetensors"), file("a.onnx"), "--best"], "INVALID_ARGUMENT", /--best/);
+    await refused([file("run/student.safetensors"), "--to", "transformers.js"], "INVALID_ARGUMENT", /missing output/);
     await refused([file("nothing"), file("a.onnx")], "FILE_NOT_FOUND", /run/);
     await refused([file("detector.safetensors"), file("web"), "--to", "transformers.js"], "INVALID_ARGUMENT",
       /expected a classifier/);

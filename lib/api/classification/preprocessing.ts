@@ -32,10 +32,15 @@ export function completePreprocessing(known: KnownPreprocessing,
     assumed: (Object.keys(complete) as (keyof Preprocessing)[]).filter((key) => known[key] === undefined) };
 }
 
+/** The short side to resize images to for another input size: in proportion to that of the model's own. */
+export function resizeSizeFor(imageSize: readonly [number, number], model: Preprocessing): number {
+  return Math.round((model.resizeSize * Math.min(...imageSize)) / Math.min(...model.imageSize));
+}
+
 /** The input that a caller wants: what it gives replaces what the model has, and another size scales the resizing. */
 export function withAssumptions(given: KnownPreprocessing, model: ModelPreprocessing): ModelPreprocessing {
   const { imageSize = model.imageSize, normalization = model.normalization } = given;
-  const { resizeSize = Math.round((model.resizeSize * Math.min(...imageSize)) / Math.min(...model.imageSize)) } = given;
+  const { resizeSize = resizeSizeFor(imageSize, model) } = given;
   return { imageSize, resizeSize, normalization,
     assumed: model.assumed.filter((key) =>
       given[key] === undefined && !(key === "resizeSize" && given.imageSize !== undefined)

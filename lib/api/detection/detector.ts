@@ -269,7 +269,7 @@ export class Detector extends Network {
   async exportOnnx(path: string, options: ExportOnnxOptions = {}): Promise<OnnxFile> {
     const { name, numClasses, native, classNames, labelNames, categoryIds } = this;
     return atCall(
-      exportOnnxWith({ native, name, numClasses, classNames, imageSize: this.#publishedSize(), normalization: null,
+      exportOnnxWith({ native, name, numClasses, classNames, imageSize: this.#publishedSize(), preprocessing: null,
         parameterCount: () => this.parameterCount(), metadata: {
           ...detectorMetadata(this),
           ...(labelNames.length === 0 ? {} : { labelNames: JSON.stringify(labelNames) }),

@@ -3,12 +3,13 @@ import { type z } from "zod";
 import { hasBackgroundClass, isDetectorName } from "../../config/detector-defaults.js";
 import { filePath } from "../../config/file-path.js";
 import { OnnxOptions, type OnnxFile } from "../../config/schemas/onnx.js";
-import type { Normalization } from "../../config/schemas/data.js";
+import type { Normalization, Preprocessing } from "../../config/schemas/data.js";
 import type { Evaluation } from "../../config/schemas/epoch.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
 import type { NativeModel, NativeOnnxGraph } from "../../native-types.js";
 import { assertCallback, throwIfAborted, withSignal } from "../abort.js";
+import { resizeSizeFor } from "../classification/preprocessing.js";
 import { assertSplit, type DatasetSplit } from "../dataset.js";
 import { evaluateWith } from "../network.js";
 import { packageVersion } from "../system.js";
@@ -42,8 +43,8 @@ interface Exported {
   parameterCount(): number;
   /** Of images that the network was made for. */
   readonly imageSize: readonly [height: number, width: number];
-  /** `null`: a part of the network. */
-  readonly normalization: Normalization | null;
+  /** Of a classifier; `null`: a part of the network. */
+  readonly preprocessing: Preprocessing | null;
   readonly classNames: readonly string[] | null;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -73,8 +74,9 @@ export async function exportOnnxWith(network: Exported, path: string, options: E
     const quantization = calibration === undefined ? null
       : await quantize(graph, { calibration, test, wanted: parsed.calibrationImages }, report);
     assertWanted(signal);
+    const metadata = metadataOf(network, parsed, [height, width]);
     const written = await graph.write(to, { normalization: normalization ?? undefined, opset: parsed.opset,
-      version: packageVersion() }, metadataOf(network, parsed, normalization));
+      version: packageVersion() }, metadata);
     return { path: to, ...written, opset: parsed.opset, dtype: quantization === null ? parsed.dtype : "int8",
       imageSize: [height, width], parameters: network.parameterCount(), multiplyAdds, quantization };
   } finally {
@@ -100,7 +102,8 @@ function sizeOf(size: z.output<typeof OnnxOptions>["imageSize"]): readonly [numb
 }
 
 function normalizationOf(network: Exported, { normalization }: OnnxOptions): Normalization | null {
-  if (network.normalization !== null) return normalization === false ? null : normalization ?? network.normalization;
+  const { preprocessing } = network;
+  if (preprocessing !== null) return normalization === false ? null : normalization ?? preprocessing.normalization;
   if (normalization === undefined) return null;
   throw new ReviewKdError("INVALID_ARGUMENT",
     `invalid normalization: expected none for the detector ${network.name}, whose own is a part of it. Leave it out.`);
@@ -116,7 +119,7 @@ function assertQuantizable(network: Exported, { quantize, dtype }: OnnxOptions,
     if (calibration === undefined && test === undefined) return;
     fail('invalid ONNX options: expected `quantize` with `calibration` and `test`. Pass `quantize: "int8"`.');
   }
-  if (network.normalization === null) {
+  if (network.preprocessing === null) {
     fail(
       `invalid quantize: expected a classifier, received the detector ${network.name}. Export it in float16, which halves its size.`,
     );
@@ -198,17 +201,18 @@ async function imagesOf(data: DatasetSplit, wanted: number, { signal, onProgress
 }
 
 /** The file's metadata; see docs/export.md. */
-function metadataOf(network: Exported, { classNames, metadata }: OnnxOptions,
-  normalization: Normalization | null): Record<string, string> {
+function metadataOf(network: Exported, { classNames, normalization, metadata }: OnnxOptions,
+  imageSize: readonly [number, number]): Record<string, string> {
   const names = classNames ?? network.classNames;
-  const isNormalizedBefore = network.normalization !== null && normalization === null;
+  const { preprocessing } = network;
   return {
     model: network.name,
     numClasses: String(network.numClasses),
     ...(names === null ? {} : { classNames: JSON.stringify(names) }),
     channelOrder: "rgb",
-    ...(isNormalizedBefore ? { normalization: JSON.stringify(network.normalization) }
-      : { inputRange: JSON.stringify([0, 1]) }),
+    ...(preprocessing !== null && normalization === false
+      ? { normalization: JSON.stringify(preprocessing.normalization) } : { inputRange: JSON.stringify([0, 1]) }),
+    ...(preprocessing === null ? {} : { resizeSize: JSON.stringify(resizeSizeFor(imageSize, preprocessing)) }),
     ...network.metadata,
     ...metadata,
   };

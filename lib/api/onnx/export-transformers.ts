@@ -2,10 +2,11 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { filePath } from "../../config/file-path.js";
-import type { Normalization, Preprocessing } from "../../config/schemas/data.js";
+import type { Preprocessing } from "../../config/schemas/data.js";
 import type { OnnxFile, OnnxOptions } from "../../config/schemas/onnx.js";
 import { assertObject, parse } from "../../config/validation.js";
 import { ReviewKdError } from "../../errors.js";
+import { resizeSizeFor } from "../classification/preprocessing.js";
 import type { ExportOnnxOptions } from "./export-onnx.js";
 
 /** Options of {@link Model.exportTransformers}: those of {@link Model.exportOnnx} but for what the directory fixes. */
@@ -57,15 +58,13 @@ export async function exportTransformersWith(model: Classifier, directory: strin
  * Resizing and cropping as those of the test images of the training; the network itself normalizes. The crop has the
  * height and width: those in `size` would squeeze photographs that are no squares.
  */
-function processorConfig({ imageSize, resizeSize, normalization }: Preprocessing,
-  [height, width]: readonly [number, number]): object {
-  const resized = Math.round((resizeSize * Math.min(height, width)) / Math.min(...imageSize));
-  const { mean, std }: Normalization = normalization;
+function processorConfig(preprocessing: Preprocessing, [height, width]: readonly [number, number]): object {
+  const { mean, std } = preprocessing.normalization;
   return {
     image_processor_type: "ViTImageProcessor",
     do_convert_rgb: true,
     do_resize: true,
-    size: { shortest_edge: resized },
+    size: { shortest_edge: resizeSizeFor([height, width], preprocessing) },
     resample: LANCZOS,
     do_center_crop: true,
     crop_size: { height, width },

@@ -49,6 +49,12 @@ describe("exportOnnx", function () {
     expect({ opset, producer }).to.deep.equal({ opset: 17, producer: "reviewkd" });
   });
 
+  it("records the side that images are resized to in proportion to another input size", async () => {
+    using model = await createModel("resnet18", { numClasses: 3 });
+    await model.exportOnnx(file("larger.onnx"), { imageSize: 112 });
+    expect(readOnnx(file("larger.onnx")).metadata).to.include({ resizeSize: "128" });
+  });
+
   it("leaves the normalization to the file's user on request", async () => {
     using model = await createModel("resnet8", { numClasses: 3 });
     const { operators } = await model.exportOnnx(file("raw.onnx"), { normalization: false });
