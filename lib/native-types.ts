@@ -145,9 +145,9 @@ export interface NativeModel extends Disposable {
    */
   classify(images: TensorTree, normalization: Normalization): Promise<NativeTensor>;
   task(): TaskInfo;
-  /** Multiply-adds of one image of this size. */
-  cost(height: number, width: number): Promise<number>;
-  traceOnnx(options: { height: number; width: number; dtype: string }): Promise<NativeOnnxGraph>;
+  /** Multiply-adds of one image of this size. `memory`: bytes that it may take. */
+  cost(height: number, width: number, memory: number): Promise<number>;
+  traceOnnx(options: { height: number; width: number; dtype: string; memory: number }): Promise<NativeOnnxGraph>;
   /** Of detectors alone, as all below. */
   loadDetector(path: NativeWeightsPath,
     options: { strict: boolean; key?: string | undefined; part: "all" | "body" }
@@ -162,8 +162,8 @@ export interface NativeModel extends Disposable {
 
 /** A network as an ONNX graph, for images of one size and for any number of them. */
 export interface NativeOnnxGraph extends Disposable {
-  /** Of classifiers; images: normalized, `[N, 3, H, W]` each. */
-  quantize(images: readonly NativeTensor[], stop: NativeStopFlag): Promise<void>;
+  /** Of classifiers; images: normalized, `[N, 3, H, W]` each. Reports how many of them are done. */
+  quantize(images: readonly NativeTensor[], stop: NativeStopFlag, onProgress: (done: number) => void): Promise<void>;
   evaluate: NativeEvaluate;
   write(path: string, options: { normalization?: Normalization | undefined; opset: number; version: string },
     metadata: Metadata): Promise<Pick<OnnxFile, "bytes" | "operators" | "inputs" | "outputs">>;

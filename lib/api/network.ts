@@ -8,7 +8,8 @@ import { isDetectorName } from "../config/detector-defaults.js";
 import { withHome } from "../config/file-path.js";
 import { NETWORK_ALIASES } from "../config/name-aliases.js";
 import { unknownName } from "../config/nearest-name.js";
-import { Metadata, type ModelDType, PositiveCount, Precision, ThreadCount } from "../config/schemas/common.js";
+import { ImageSide, Metadata, type ModelDType, PositiveCount, Precision,
+  ThreadCount } from "../config/schemas/common.js";
 import type { ClassScore, Evaluation } from "../config/schemas/epoch.js";
 import { StateDictOptions, type StateDictOptionsInput } from "../config/schemas/detection/detector.js";
 import type { TaskInfo } from "../config/schemas/task.js";
@@ -18,6 +19,7 @@ import { assertObject, parse } from "../config/validation.js";
 import { explainShard, weightsFiles } from "../config/weights-path.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { isForeign, NativeObject, ONE_COPY } from "./native-object.js";
+import { availableMemory } from "./system.js";
 import { registryTask } from "./task.js";
 import { toEntries, toStateDict, type StateDict } from "./tensor.js";
 
@@ -117,10 +119,12 @@ export abstract class Network extends NativeObject<NativeModel> {
    * The multiply-adds of convolutions and linear layers in the forward pass of one image of this size in pixels; of a
    * detector, which does not resize it here, with as many proposals and masks as there are at most.
    *
-   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size.
+   * @throws ReviewKdError `SHAPE_MISMATCH` if the network does not support the size; `OUT_OF_MEMORY` if its feature
+   * maps do not fit into memory.
    */
   async multiplyAdds(height: number, width: number): Promise<number> {
-    return this.native.cost(parse(PositiveCount, height, "height"), parse(PositiveCount, width, "width"));
+    const size = [parse(ImageSide, height, "height"), parse(ImageSide, width, "width")] as const;
+    return this.native.cost(...size, availableMemory());
   }
 
   /** A copy of all parameters and buffers under their published names; a detector has those of detectron2, too. */

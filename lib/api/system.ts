@@ -1,4 +1,4 @@
-import { cpus } from "node:os";
+import { cpus, freemem } from "node:os";
 import { FilePath } from "../config/file-path.js";
 import { parse } from "../config/validation.js";
 import { atCall, causedBy } from "../errors.js";
@@ -13,6 +13,12 @@ export { inspectInstallation };
 /** Version of this package. */
 export function packageVersion(): string {
   return VERSION;
+}
+
+/** Bytes that this process can still take before the system ends it, of a container those of its limit. */
+export function availableMemory(): number {
+  const known: Partial<typeof process> = process; // Node has it since 20.13.
+  return known.availableMemory?.() ?? freemem();
 }
 
 /**

@@ -1,7 +1,7 @@
-import { randomInt } from "node:crypto";
-import { appendFile, link, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, link, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { causedBy, isMissing, ReviewKdError } from "../errors.js";
+import { flushDirectory, replaceFile, temporaryName } from "../replace-file.js";
 
 /** The value of a JSON text, or `undefined` if it is invalid. */
 export function tryParseJson(text: string): unknown {
@@ -34,27 +34,12 @@ export async function readText(path: string): Promise<string | undefined> {
   }
 }
 
-/** Name of a temporary file, as in native/core/io/atomic_file.cpp: the target's and a number of the writer. */
+/** A name of {@link temporaryName}, or of native/core/io/atomic_file.cpp. */
 const TEMPORARY = /^(.+)\.tmp-\d+$/;
-
-/** A number that no other writer takes: on another machine, a process may have the same id. */
-function temporaryName(path: string): string {
-  return `${path}.tmp-${process.pid}${String(randomInt(1e9)).padStart(9, "0")}`;
-}
 
 /** Writes a file atomically and durably. @throws `RUN_DIRECTORY` */
 export async function writeAtomic(directory: string, path: string, text: string): Promise<void> {
-  const temporary = temporaryName(path);
-  await withDirectoryErrors(directory, async () => {
-    try {
-      await writeFile(temporary, text, { flush: true });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw error;
-    }
-    await flushDirectory(dirname(path));
-  });
+  await withDirectoryErrors(directory, () => replaceFile(path, text));
 }
 
 /**
@@ -91,21 +76,6 @@ function isThere(error: unknown): boolean {
 /** Appends text to a file and waits until it is on disk. @throws `RUN_DIRECTORY` */
 export async function appendFlushed(directory: string, path: string, text: string): Promise<void> {
   await withDirectoryErrors(directory, () => appendFile(path, text, { flush: true }));
-}
-
-/** Flushes a directory, without which a new file name is not durable. */
-async function flushDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } catch (error) {
-    // Reported by file systems that cannot flush a directory, and EPERM by Windows, where names need no flushing.
-    if (!["EINVAL", "ENOTSUP", "ENOSYS", ...(process.platform === "win32" ? ["EPERM"] : [])].includes(
-      (error as NodeJS.ErrnoException).code ?? "",
-    )) throw error;
-  } finally {
-    await directory.close();
-  }
 }
 
 /**

@@ -79,7 +79,7 @@ const TENSOR = {
 } satisfies ClassRowOf<ApiClasses["Tensor"]>;
 
 const OnnxProgress: z.ZodType<OnnxProgress> = z.strictObject({
-  stage: z.enum(["calibrate", "evaluate-float32", "evaluate-int8"]),
+  stage: z.enum(["evaluate-float32", "calibrate", "ranges", "evaluate-int8"]),
   done: Count,
   total: Count,
 });

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { throwIfAborted } from "../api/abort.js";
+import { assertObject } from "../config/validation.js";
 import { atCall, ReviewKdError } from "../errors.js";
 import { runFile } from "../runs/run-directory.js";
 import { connect, PROTOCOL, ToCaller, type CallerFunctions, type WorkerFunctions } from "./protocol.js";
@@ -22,6 +23,8 @@ interface Call {
   readonly row: Row;
   readonly target: RemoteObject | null;
   readonly args: readonly unknown[];
+  /** As the caller gave them, of a call that takes a signal and callbacks in them. */
+  readonly options: unknown;
   readonly signal: AbortSignal | undefined;
   readonly callbacks: Readonly<Record<string, Callback>>;
   readonly abort: () => void;
@@ -120,9 +123,10 @@ export class Connection {
       if (this.#exit === undefined) void this.#worker.abort.asEvent(id);
     };
     const args = row.args.map((_, index) => given[index]);
-    const call = { id, name, row, target, args, signal: undefined, callbacks: {}, abort };
+    const call = { id, name, row, target, args, options: undefined, signal: undefined, callbacks: {}, abort };
     if (row.signal !== true) return call;
-    const { signal, ...options } = (args.pop() ?? {}) as { readonly signal?: AbortSignal };
+    const last = args.pop();
+    const { signal, ...options } = (last ?? {}) as { readonly signal?: AbortSignal };
     const callbacks: Record<string, Callback> = {};
     const others: Record<string, unknown> = {};
     for (const [option, value] of Object.entries(options)) {
@@ -130,11 +134,12 @@ export class Connection {
       if (isCallback) callbacks[option] = value as Callback;
       else others[option] = value;
     }
-    return { ...call, args: [...args, others], signal, callbacks };
+    return { ...call, args: [...args, others], options: last, signal, callbacks };
   }
 
   async #start(call: Call): Promise<unknown> {
-    const { id, name, target, args, signal, callbacks } = call;
+    const { id, name, target, args, options, signal, callbacks } = call;
+    if (options !== undefined) assertObject(options, `options of ${name}`);
     throwIfAborted(signal, name);
     if (this.#closing) {
       throw new ReviewKdError("DISPOSED",

@@ -34,7 +34,7 @@ export const TOPICS: readonly Topic[] = [
   { name: "processes", title: "Processes", summary: "Several processes and machines that train together.",
     files: /^distributed\/|^api\/process-group\.|^runs\/hang-up\./ },
   { name: "system", title: "Errors and system", summary: "Errors with codes, the installation, and the machine.",
-    files: /^(?:install\/|errors\.|native\.|api\/system\.|make-directory\.)|schemas\/system\./ },
+    files: /^(?:install\/|errors\.|native\.|api\/system\.|make-directory\.|replace-file\.)|schemas\/system\./ },
 ];
 
 /** The namespaces that the package exports, whose members are a topic of their own. */

@@ -261,6 +261,19 @@ describe("startWorker", () => {
     await failureOf("DEPENDENCY_MISSING", () => startWorker({ via: "utilityProcess" }));
   });
 
+  it("refuses options of calls that are no objects, as this process does", async () => {
+    await using rk = await startWorker();
+    using there = await rk.createModel("resnet8", { numClasses: 4 });
+    using here = await createModel("resnet8", { numClasses: 4 });
+    for (const model of [there, here]) {
+      for (const wrong of [5, null, "options"]) {
+        const { message } = await failureOf("INVALID_ARGUMENT", () =>
+          model.exportOnnx("unwritten.onnx", wrong as never));
+        expect(message).to.match(/expected an object/);
+      }
+    }
+  });
+
   it("fails if the program does not start, or is not a worker", async () => {
     expect((await failureOf("WORKER_EXITED", () => startWorker({ execPath: "/nowhere/node" }))).message).to.include(
       "ENOENT",

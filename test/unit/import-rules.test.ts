@@ -179,18 +179,20 @@ describe("import rules of native", () => {
 
 describe("import rules of lib", () => {
   // Each folder (or file of the root) with those that its files may import; a folder may always import itself.
-  const BASE = ["errors", "make-directory", "config", "install", "native-types", "native", "images", "distributed",
-    "api"];
+  const BASE = ["errors", "make-directory", "replace-file", "config", "install", "native-types", "native", "images",
+    "distributed", "api"];
   const ALLOWED: Record<string, readonly string[]> = {
     errors: [],
     "make-directory": [],
+    "replace-file": [],
     config: ["errors"],
     install: ["errors", "make-directory", "config"],
     "native-types": ["errors", "config"],
     native: ["errors", "config", "install", "native-types"],
     images: ["errors", "config"],
     distributed: ["errors", "config"],
-    api: ["errors", "make-directory", "config", "install", "native-types", "native", "images", "distributed"],
+    api: ["errors", "make-directory", "replace-file", "config", "install", "native-types", "native", "images",
+      "distributed"],
     datasets: [...BASE, "detection"],
     detection: BASE,
     weights: BASE,

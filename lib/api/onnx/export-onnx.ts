@@ -1,4 +1,7 @@
 // Networks as ONNX files, for any runtime that reads them.
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { type z } from "zod";
 import { hasBackgroundClass, isDetectorName } from "../../config/detector-defaults.js";
 import { filePath } from "../../config/file-path.js";
@@ -6,18 +9,18 @@ import { OnnxOptions, type OnnxFile } from "../../config/schemas/onnx.js";
 import type { Normalization, Preprocessing } from "../../config/schemas/data.js";
 import type { Evaluation } from "../../config/schemas/epoch.js";
 import { assertObject, parse } from "../../config/validation.js";
-import { ReviewKdError } from "../../errors.js";
+import { causedBy, ReviewKdError } from "../../errors.js";
 import type { NativeModel, NativeOnnxGraph } from "../../native-types.js";
 import { assertCallback, throwIfAborted, withSignal } from "../abort.js";
 import { resizeSizeFor } from "../classification/preprocessing.js";
 import { assertSplit, type DatasetSplit } from "../dataset.js";
 import { evaluateWith } from "../network.js";
-import { packageVersion } from "../system.js";
+import { availableMemory, packageVersion } from "../system.js";
 import { type Tensor } from "../tensor.js";
 
 /** A step of an export that takes a while: how much of it is done. */
 export interface OnnxProgress {
-  readonly stage: "calibrate" | "evaluate-float32" | "evaluate-int8";
+  readonly stage: "evaluate-float32" | "calibrate" | "ranges" | "evaluate-int8";
   /** Images that are done, and all of them. */
   readonly done: number;
   readonly total: number;
@@ -65,9 +68,10 @@ export async function exportOnnxWith(network: Exported, path: string, options: E
   assertQuantizable(network, parsed, { calibration, test });
   for (const data of [calibration, test]) assertImageSize(data, [height, width]);
   assertClassNames(network, parsed);
-  const multiplyAdds = await network.native.cost(height, width);
+  await assertWritable(to);
+  const multiplyAdds = await network.native.cost(height, width, availableMemory());
   assertWanted(signal);
-  const graph = await network.native.traceOnnx({ height, width, dtype: parsed.dtype });
+  const graph = await network.native.traceOnnx({ height, width, dtype: parsed.dtype, memory: availableMemory() });
   try {
     assertWanted(signal);
     const report = { signal, onProgress };
@@ -95,6 +99,18 @@ function onnxPath(path: unknown): string {
   if (to.toLowerCase().endsWith(".onnx")) return to;
   throw new ReviewKdError("FILE_UNSUPPORTED",
     `invalid path: expected a file that ends with .onnx, received ${to}. Use save for weights alone.`);
+}
+
+/** @throws ReviewKdError `FILE_ACCESS`, before work that takes long, where the file could not be written after it. */
+async function assertWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(resolve(path)), constants.W_OK);
+    if ((await stat(path).catch(() => undefined))?.isDirectory() === true)
+      throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+  } catch (error) {
+    throw causedBy("FILE_ACCESS", `cannot write ${path}`, error,
+      "Pass a file in a directory that exists and can be written.");
+  }
 }
 
 function sizeOf(size: z.output<typeof OnnxOptions>["imageSize"]): readonly [number, number] | undefined {
@@ -164,9 +180,10 @@ async function quantize(graph: NativeOnnxGraph,
   const before = await evaluate("evaluate-float32");
   const images = await imagesOf(calibration, wanted, { signal, onProgress });
   try {
-    await withSignal({ signal, what: "the quantization" }, (stop) =>
-      graph.quantize(images.map((batch) => batch.native), stop));
     const calibrationImages = images.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
+    const onRange = (done: number): void => onProgress?.({ stage: "ranges", done, total: calibrationImages });
+    await withSignal({ signal, onProgress: onRange, what: "the quantization" }, (stop, progress) =>
+      graph.quantize(images.map((batch) => batch.native), stop, progress));
     return { calibrationImages, before, after: await evaluate("evaluate-int8") };
   } finally {
     for (const batch of images) batch.dispose();

@@ -1,11 +1,14 @@
 // A classifier as a directory for transformers.js, https://huggingface.co/docs/transformers.js.
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { filePath } from "../../config/file-path.js";
 import type { Preprocessing } from "../../config/schemas/data.js";
 import type { OnnxFile, OnnxOptions } from "../../config/schemas/onnx.js";
 import { assertObject, parse } from "../../config/validation.js";
-import { ReviewKdError } from "../../errors.js";
+import { causedBy, ReviewKdError } from "../../errors.js";
+import { makeDirectory } from "../../make-directory.js";
+import { replaceFile } from "../../replace-file.js";
 import { resizeSizeFor } from "../classification/preprocessing.js";
 import type { ExportOnnxOptions } from "./export-onnx.js";
 
@@ -46,12 +49,34 @@ export async function exportTransformersWith(model: Classifier, directory: strin
   const { dtype = "float32", quantize } = options as Partial<OnnxOptions>;
   const precision = quantize ?? dtype;
   const [name, suffix] = PRECISIONS[Object.hasOwn(PRECISIONS, precision) ? precision : "float32"];
-  await withAccessErrors(to, () => mkdir(join(to, "onnx"), { recursive: true }));
-  const file = await model.exportOnnx(join(to, "onnx", `model${suffix}.onnx`), options);
-  const { preprocessing } = model;
-  await write(to, "preprocessor_config.json", processorConfig(preprocessing, file.imageSize));
-  await write(to, "config.json", networkConfig(model, options.classNames ?? model.classNames, name));
-  return file;
+  const networks = join(to, "onnx");
+  const created = [networks, to].filter((path) => !existsSync(path));
+  try {
+    await withAccessErrors(to, () => makeDirectory(networks));
+    const file = await model.exportOnnx(join(networks, networkFile(suffix)), options);
+    const { preprocessing } = model;
+    await write(to, "preprocessor_config.json", processorConfig(preprocessing, file.imageSize));
+    await write(to, "config.json", networkConfig(model, options.classNames ?? model.classNames, name));
+    await removeOthers(networks, networkFile(suffix));
+    return file;
+  } catch (error) {
+    // Those that are not empty stay.
+    for (const path of created) await rmdir(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+function networkFile(suffix: string): string {
+  return `model${suffix}.onnx`;
+}
+
+/** Removes the networks of earlier exports in other precisions, which the new configuration is not of. */
+async function removeOthers(directory: string, kept: string): Promise<void> {
+  const names = Object.values(PRECISIONS).map(([, suffix]) => networkFile(suffix)).filter((name) => name !== kept);
+  for (const name of names) {
+    const path = join(directory, name);
+    await withAccessErrors(path, () => rm(path, { force: true }));
+  }
 }
 
 /**
@@ -92,17 +117,13 @@ function networkConfig({ name, numClasses }: Classifier, classNames: readonly st
 
 async function write(directory: string, name: string, content: object): Promise<void> {
   const path = join(directory, name);
-  await withAccessErrors(path, async () => {
-    await writeFile(`${path}.tmp`, `${JSON.stringify(content, null, 2)}\n`);
-    await rename(`${path}.tmp`, path);
-  });
+  await withAccessErrors(path, () => replaceFile(path, `${JSON.stringify(content, null, 2)}\n`));
 }
 
 async function withAccessErrors<T>(path: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    throw new ReviewKdError("FILE_ACCESS",
-      `cannot write ${path}: ${(error as Error).message}. Pass a directory that can be written.`, { cause: error });
+    throw causedBy("FILE_ACCESS", `cannot write ${path}`, error, "Pass a directory that can be written.");
   }
 }

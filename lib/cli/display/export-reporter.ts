@@ -5,8 +5,9 @@ import { openProgress } from "./progress-bar.js";
 import { renderTable } from "./table.js";
 
 const LABELS: Readonly<Record<OnnxProgress["stage"], string>> = {
-  "calibrate": "reading images",
   "evaluate-float32": "evaluating float32",
+  "calibrate": "reading images",
+  "ranges": "finding ranges",
   "evaluate-int8": "evaluating int8",
 };
 

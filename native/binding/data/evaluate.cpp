@@ -15,11 +15,7 @@ Napi::Value evaluate_on(const Napi::CallbackInfo& info, const std::shared_ptr<Wo
   const TrainingImages images = training_images_of(info[0], string_of(info[1], "split"));
   const EvaluationOptions evaluation = EvaluationOptions::from(options_of(info[2], "options"));
   const auto stop = StopFlagHandle::unwrap(info[3]);
-  const auto convert_progress = [](Napi::Env env, int64_t done) -> Napi::Value {
-    return Napi::Number::New(env, static_cast<double>(done));
-  };
-  const LatestValueCallback<int64_t, decltype(convert_progress)> latest(env, info[4].As<Napi::Function>(),
-                                                                        convert_progress);
+  const CountCallback latest = count_callback(env, info[4]);
   return run_async(
       env, thread,
       [=] {

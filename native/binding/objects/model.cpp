@@ -18,6 +18,7 @@
 #include "core/data/augmentation.h"
 #include "core/models/backbones/registry.h"
 #include "core/models/init.h"
+#include "core/ops/backend/allocator.h"
 #include "core/ops/backend/device.h"
 #include "core/tasks/registry.h"
 #include "core/training/profile_pair.h"
@@ -239,7 +240,9 @@ Napi::Value ModelHandle::cost(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     return run_async(
         info.Env(), Runtime::of(info.Env()).background(),
-        [network = resource(), size = ImageSize{integer_of(info[0], "height"), integer_of(info[1], "width")}] {
+        [network = resource(), size = ImageSize{integer_of(info[0], "height"), integer_of(info[1], "width")},
+         most_bytes = integer_of(info[2], "memory")] {
+          const MemoryLimit limit(most_bytes);
           return count_arithmetic(*network, size);
         },
         [](Napi::Env env, const NetworkCost& cost) -> Napi::Value {

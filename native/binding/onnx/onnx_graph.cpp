@@ -10,6 +10,7 @@
 #include "core/onnx/export_network.h"
 #include "core/onnx/graph_network.h"
 #include "core/onnx/quantization.h"
+#include "core/ops/backend/allocator.h"
 #include "core/tasks/registry.h"
 
 namespace reviewkd::binding {
@@ -71,15 +72,20 @@ void OnnxGraphHandle::define(Napi::Env env) {
 Napi::Value OnnxGraphHandle::quantize(const Napi::CallbackInfo& info) {
   return translate_exceptions(info.Env(), [&] {
     const TensorTree inputs = TensorTree::Record{{"images", tensor_tree_of(info[0], "images")}};
-    return run_async(
-        info.Env(), Runtime::of(info.Env()).background(),
-        [own = resource(), images = inputs.tensors("images"), stop = StopFlagHandle::unwrap(info[1])] {
+    const CountCallback latest = count_callback(info.Env(), info[2]);
+    // It takes long: other networks are used meanwhile.
+    const auto thread = Runtime::of(info.Env()).new_thread();
+    const Napi::Value result = run_async(
+        info.Env(), thread,
+        [own = resource(), images = inputs.tensors("images"), stop = StopFlagHandle::unwrap(info[1]), latest] {
           onnx::Graph graph = own->graph;  // which stays as it is if this fails
-          onnx::quantize_int8(graph, images, *stop);
+          onnx::quantize_int8(graph, images, *stop, [&](int64_t done) { latest.send(done); });
           own->graph = std::move(graph);
           return Nothing{};
         },
-        to_undefined);
+        to_undefined, [latest](Napi::Env env) { latest.release(env); });
+    thread->close();
+    return result;
   });
 }
 
@@ -129,7 +135,8 @@ Napi::Value trace_onnx(const Napi::CallbackInfo& info, const std::shared_ptr<Net
       .type = options.choice<at::ScalarType>("dtype", {{"float32", at::kFloat}, {"float16", at::kHalf}})};
   return run_async(
       info.Env(), Runtime::of(info.Env()).background(),
-      [network, wanted] {
+      [network, wanted, most_bytes = options.integer("memory")] {
+        const MemoryLimit limit(most_bytes);
         return std::make_shared<OnnxGraph>(OnnxGraph{onnx::trace_graph(*network, wanted), network});
       },
       [](Napi::Env env, const std::shared_ptr<OnnxGraph>& graph) -> Napi::Value {

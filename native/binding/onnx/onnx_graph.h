@@ -24,7 +24,8 @@ class OnnxGraphHandle : public Handle<OnnxGraphHandle, OnnxGraph> {
   static void define(Napi::Env env);
 
  private:
-  /// (images, stop) -> Promise<void>: quantizes a classifier to int8 by normalized images [N, 3, H, W].
+  /// (images, stop, onProgress) -> Promise<void>: quantizes a classifier to int8 by normalized images [N, 3, H, W];
+  /// reports how many of them are done.
   Napi::Value quantize(const Napi::CallbackInfo& info);
   /// As that of networks.
   Napi::Value evaluate(const Napi::CallbackInfo& info);
@@ -32,7 +33,7 @@ class OnnxGraphHandle : public Handle<OnnxGraphHandle, OnnxGraph> {
   Napi::Value write(const Napi::CallbackInfo& info);
 };
 
-/// (network, { height, width, dtype }) -> Promise<OnnxGraph>
+/// (network, { height, width, dtype, memory }) -> Promise<OnnxGraph>; `memory`: bytes that it may take.
 Napi::Value trace_onnx(const Napi::CallbackInfo& info, const std::shared_ptr<Network>& network);
 
 }  // namespace reviewkd::binding

@@ -112,4 +112,12 @@ class LatestValueCallback {
   std::shared_ptr<State> state_;
 };
 
+/// Reports how many are done, such as images.
+using CountCallback = LatestValueCallback<int64_t, Napi::Value (*)(Napi::Env, int64_t)>;
+
+inline CountCallback count_callback(Napi::Env env, const Napi::Value& function) {
+  return {env, function.As<Napi::Function>(),
+          [](Napi::Env env, int64_t done) -> Napi::Value { return Napi::Number::New(env, static_cast<double>(done)); }};
+}
+
 }  // namespace reviewkd::binding

@@ -35,7 +35,8 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
 }
 
 void end(const at::RecordFunction& function, at::ObserverContext* context) {
-  if (context == nullptr) return;
+  // An operation that throws has no result.
+  if (context == nullptr || function.outputs().empty() || !function.outputs()[0].isTensor()) return;
   counted_multiply_adds += function.outputs()[0].toTensor().numel() * static_cast<Products*>(context)->per_element;
 }
 

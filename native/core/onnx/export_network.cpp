@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/error.h"
 #include "core/io/atomic_file.h"
 #include "core/models/detection/detector.h"
 #include "core/onnx/lowering.h"
@@ -22,6 +23,16 @@ struct NamedFunction {
   ImageFunction function;
   Names outputs;
 };
+
+/// A training that diverged leaves a network of no use.
+void require_finite(const NamedTensors& state) {
+  for (const auto& [name, tensor] : state) {
+    if (!tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>()) continue;
+    fail(ErrorCode::kInvalidArgument,
+         "cannot export the network: expected finite weights, received NaN or infinity in ", name,
+         ". Export the weights of a training that did not diverge.");
+  }
+}
 
 NamedFunction classifier(BackboneImpl& network) {
   return {[&](const at::Tensor& images) -> std::vector<at::Tensor> {
@@ -60,8 +71,9 @@ Graph trace_graph(Network& network, const TraceOptions& options) {
   network.module->feature_specs(options.image);  // throws for an image that is too small
   const NamedFunction wanted =
       network.module->is_classifier() ? classifier(*network.module) : detector(detector_of(*network.module));
-  const TracedGraph traced =
-      trace(state_dict(*network.module), options.image.height, options.image.width, wanted.function);
+  const NamedTensors state = state_dict(*network.module);
+  require_finite(state);
+  const TracedGraph traced = trace(state, options.image.height, options.image.width, wanted.function);
   Lowering lowering(traced, kInput, options.type, find_operator);
   std::vector<OnnxTensor> outputs = lowering.run();
   for (OnnxTensor& output : outputs) {

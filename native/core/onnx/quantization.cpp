@@ -118,19 +118,26 @@ class Quantizer {
     find_values();
   }
 
-  void calibrate(const std::vector<at::Tensor>& images, const std::atomic<bool>& stop) {
+  void calibrate(const std::vector<at::Tensor>& images, const std::atomic<bool>& stop,
+                 const std::function<void(int64_t done)>& progress) {
+    constexpr int64_t kPasses = 2;
     const GraphRunner runner(graph_);
+    int64_t seen = 0;
     const auto pass = [&](void (ValueCounts::*observe)(const at::Tensor&)) {
       for (const at::Tensor& batch : images) {
-        if (stop) fail(ErrorCode::kAborted, "the quantization was stopped");
+        throw_if(stop);
         runner.run(batch, [&](const std::string& name, const at::Tensor& values) {
           if (values_.contains(name)) (counts_[name].*observe)(values);
         });
+        progress((seen += batch.size(0)) / kPasses);
       }
     };
     pass(&ValueCounts::widen);
     pass(&ValueCounts::add);
-    for (const auto& [name, counts] : counts_) scales_[name] = counts.best_scale();
+    for (const auto& [name, counts] : counts_) {
+      throw_if(stop);
+      scales_[name] = counts.best_scale();
+    }
     for (const Node& node : graph_.nodes) {
       // In the order of the graph, so that a chain of such nodes has the scale of its first.
       if (kMoving.contains(node.op) && scales_.contains(node.inputs[0]) && scales_.contains(node.outputs[0]))
@@ -163,6 +170,10 @@ class Quantizer {
   }
 
  private:
+  static void throw_if(const std::atomic<bool>& stop) {
+    if (stop) fail(ErrorCode::kAborted, "the quantization was stopped");
+  }
+
   static std::string quantized(const std::string& name) { return name + ".dequantized"; }
 
   bool is_constant(const std::string& name) const { return constants_.contains(name); }
@@ -250,10 +261,11 @@ class Quantizer {
 
 }  // namespace
 
-void quantize_int8(Graph& graph, const std::vector<at::Tensor>& images, const std::atomic<bool>& stop) {
+void quantize_int8(Graph& graph, const std::vector<at::Tensor>& images, const std::atomic<bool>& stop,
+                   const std::function<void(int64_t done)>& progress) {
   const torch::NoGradGuard no_grad;
   Quantizer quantizer(graph);
-  quantizer.calibrate(images, stop);
+  quantizer.calibrate(images, stop, progress);
   quantizer.insert();
 }
 

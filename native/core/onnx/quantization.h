@@ -7,6 +7,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "formats/onnx/onnx_model.h"
@@ -15,7 +17,8 @@ namespace reviewkd::onnx {
 
 /// Quantizes a classifier's graph in float32: weights symmetrically for each output channel, biases to int32, activations
 /// for each tensor with the range that loses least over `images`, batches [N, 3, H, W] as the graph reads them. The
-/// logits remain as they are. Throws ABORTED once `stop` is set.
-void quantize_int8(Graph& graph, const std::vector<at::Tensor>& images, const std::atomic<bool>& stop);
+/// logits remain as they are. Reports how many images are done. Throws ABORTED once `stop` is set.
+void quantize_int8(Graph& graph, const std::vector<at::Tensor>& images, const std::atomic<bool>& stop,
+                   const std::function<void(int64_t done)>& progress);
 
 }  // namespace reviewkd::onnx

@@ -37,7 +37,9 @@ TEST(Quantization, ChangesLogitsByLittle) {
   const at::Tensor expected = onnx::GraphRunner(graph).run(images);
   onnx::Graph quantized = graph;
   const std::atomic<bool> stop = false;
-  onnx::quantize_int8(quantized, {images}, stop);
+  std::vector<int64_t> done;
+  onnx::quantize_int8(quantized, {images}, stop, [&](int64_t count) { done.push_back(count); });
+  EXPECT_EQ(done, (std::vector<int64_t>{8, 16}));  // they are passed twice
   const at::Tensor found = onnx::GraphRunner(quantized).run(images);
   const double error = (found - expected).norm().item<double>() / expected.norm().item<double>();
   EXPECT_GT(error, 0);
@@ -48,7 +50,7 @@ TEST(Quantization, IsComputedInPartsOfABatch) {
   const auto network = network_of("resnet8");
   onnx::Graph graph = onnx::trace_graph(*network, {.image = {32, 32}, .type = at::kFloat});
   const std::atomic<bool> stop = false;
-  onnx::quantize_int8(graph, {images_of(16)}, stop);
+  onnx::quantize_int8(graph, {images_of(16)}, stop, [](int64_t) {});
   const at::Tensor images = images_of(64);
   const at::Tensor expected = onnx::GraphRunner(graph).run(images);
   onnx::GraphNetworkImpl whole(graph, 10);

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -103,8 +103,10 @@ describe("exportOnnx", function () {
     // Weights of a quarter of the size.
     expect(bytes).to.be.below((await model.exportOnnx(file("float.onnx"))).bytes / 2);
     expect(operators["QuantizeLinear"]).to.be.greaterThan(10);
-    expect([...new Set(stages.map(({ stage }) => stage))]).to.deep.equal(["evaluate-float32", "calibrate",
+    expect([...new Set(stages.map(({ stage }) => stage))]).to.deep.equal(["evaluate-float32", "calibrate", "ranges",
       "evaluate-int8"]);
+    expect(stages.filter(({ stage }) => stage === "ranges").at(-1)).to.deep.equal({ stage: "ranges", done: 40,
+      total: 40 });
     expect(stages.at(-1)).to.deep.equal({ stage: "evaluate-int8", done: 64, total: 64 });
   });
 
@@ -121,6 +123,19 @@ describe("exportOnnx", function () {
     expect(readdirSync(directory).filter((name) => name.startsWith("stopped"))).to.deep.equal([]);
   });
 
+  it("stops by its last report, too", async () => {
+    using data = await loadDataset({ kind: "synthetic", trainSamples: 64, testSamples: 64 });
+    using model = await createModel("resnet8", { numClasses: data.numClasses });
+    const stop = new AbortController();
+    await failureOf("ABORTED",
+      () =>
+        model.exportOnnx(file("late.onnx"), { quantize: "int8", calibration: data.train, test: data.test,
+          signal: stop.signal, onProgress: ({ stage, done, total }) => {
+            if (stage === "evaluate-int8" && done === total) stop.abort();
+          } }));
+    expect(existsSync(file("late.onnx"))).to.equal(false);
+  });
+
   it("stops without quantization, too", async () => {
     using model = await createModel("resnet20", { numClasses: 10 });
     const stop = new AbortController();
@@ -135,6 +150,26 @@ describe("exportOnnx", function () {
     const [small, large] = [await detector.multiplyAdds(64, 96), await detector.multiplyAdds(128, 192)];
     // Four times the pixels; the levels of the pyramid round up.
     expect(large / small).to.be.within(3, 4.01);
+  });
+
+  it("refuses images that no memory holds", async () => {
+    using model = await createModel("resnet8", { numClasses: 3 });
+    await failureOf("INVALID_ARGUMENT", () => model.multiplyAdds(1e9, 1e9));
+    await failureOf("INVALID_ARGUMENT", () => model.exportOnnx(file("huge.onnx"), { imageSize: 1e9 }));
+  });
+
+  it("finds before it begins that the file could not be written", async () => {
+    using model = await createModel("resnet8", { numClasses: 3 });
+    using data = await loadDataset({ kind: "synthetic", numClasses: 3, trainSamples: 32, testSamples: 32 });
+    await mkdir(file("folder.onnx"));
+    for (const path of [file("folder.onnx"), join(directory, "missing", "model.onnx")]) {
+      const reports: OnnxProgress[] = [];
+      const { message } = await failureOf("FILE_ACCESS", () =>
+        model.exportOnnx(path, { quantize: "int8", calibration: data.train, onProgress: (progress) =>
+          reports.push(progress) }));
+      expect(message).to.contain(path);
+      expect(reports).to.deep.equal([]);
+    }
   });
 
   it("replaces a file, and keeps it if the export fails", async () => {
@@ -194,15 +229,14 @@ describe("exportOnnx", function () {
       inputRange: "[0,1]", classNames: '["ape","bee"]' });
   });
 
-  it("refuses to quantize a network that has diverged", async () => {
-    using data = await loadDataset({ kind: "synthetic", trainSamples: 32, testSamples: 32 });
-    using model = await createModel("resnet8", { numClasses: data.numClasses });
+  it("refuses a network that has diverged", async () => {
+    using model = await createModel("resnet8", { numClasses: 3 });
     const { "conv1.weight": weight } = await model.stateDict();
     const values = Float32Array.from(weight!.toTypedArray() as Float32Array).fill(Number.NaN, 0, 1);
     await model.loadStateDict({ "conv1.weight": Tensor.from(values, weight!.shape) }, { strict: false });
-    const { message } = await failureOf("INVALID_ARGUMENT",
-      () => model.exportOnnx(file("diverged.onnx"), { quantize: "int8", calibration: data.train }));
-    expect(message).to.match(/finite/);
+    const { message } = await failureOf("INVALID_ARGUMENT", () => model.exportOnnx(file("diverged.onnx")));
+    expect(message).to.match(/finite.*conv1\.weight/);
+    expect(existsSync(file("diverged.onnx"))).to.equal(false);
   });
 
   it("writes the weights that the network had when it was called", async () => {

@@ -36,9 +36,11 @@ struct Header {
 static_assert(sizeof(Header) <= kHeader);
 
 thread_local AllocationRecorder* recorder_of_thread = nullptr;
+thread_local MemoryLimit* limit_of_thread = nullptr;
 
 void record(int64_t bytes) {
   if (recorder_of_thread != nullptr) recorder_of_thread->record(bytes);
+  if (limit_of_thread != nullptr) limit_of_thread->record(bytes);
 }
 
 Header* header_of(void* data) { return reinterpret_cast<Header*>(static_cast<char*>(data) - kHeader); }
@@ -185,6 +187,7 @@ class CachingAllocator final : public c10::Allocator {
 
  private:
   static void* take(size_t bytes) {
+    if (limit_of_thread != nullptr) limit_of_thread->require(static_cast<int64_t>(bytes));
     FreeBlocks::Block block{nullptr, 0};
     if (bytes + kHeader < kSmallest) {
       block.start = platform::allocate_aligned(kHeader, bytes + kHeader);
@@ -218,6 +221,18 @@ AllocationRecorder::AllocationRecorder() : outer_(std::exchange(recorder_of_thre
 AllocationRecorder::~AllocationRecorder() { recorder_of_thread = outer_; }
 
 std::vector<int64_t> AllocationRecorder::take() { return std::exchange(events_, {}); }
+
+MemoryLimit::MemoryLimit(int64_t most) : outer_(std::exchange(limit_of_thread, this)), most_(most) {
+  install_caching_allocator();
+}
+
+MemoryLimit::~MemoryLimit() { limit_of_thread = outer_; }
+
+void MemoryLimit::require(int64_t bytes) const {
+  if (held_ + bytes <= most_) return;
+  fail(ErrorCode::kOutOfMemory, "out of memory: tensors of ", held_ + bytes, " bytes are wanted, and ", most_,
+       " bytes are available. Use smaller images, or a smaller network.");
+}
 
 int64_t most_mapped(const std::vector<int64_t>& events) {
   FreeBlocks free_blocks;

@@ -35,6 +35,26 @@ class AllocationRecorder {
   std::vector<int64_t> events_;
 };
 
+/// While alive, throws OUT_OF_MEMORY where the CPU tensors that the calling thread has allocated since would take more
+/// bytes than `most`: systems promise more memory than they have, and end a process that makes use of it. Requires the
+/// caching allocator.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(int64_t most);
+  ~MemoryLimit();
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+  /// Called by the allocator: before it allocates, and after each event as a recorder.
+  void require(int64_t bytes) const;
+  void record(int64_t bytes) { held_ += bytes; }
+
+ private:
+  MemoryLimit* outer_;
+  int64_t most_;
+  int64_t held_ = 0;
+};
+
 /// The peak number of bytes that the cache takes from the system, beyond its initial contents, to serve recorded
 /// events, including rounding and blocks kept for reuse.
 int64_t most_mapped(const std::vector<int64_t>& events);
