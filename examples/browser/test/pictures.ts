@@ -27,3 +27,10 @@ export const PICTURES: Readonly<Record<string, () => Promise<Sharp>>> = {
   "same.png": async () => (await halves("forest", "tulips", 64, 64)).png(),
   "night.png": () => Promise.resolve(landscape("night", 5, 300, 200).png()),
 };
+
+/**
+ * The JPEGs among them of at least four times the size that networks of 64 pixels see: sharp has libjpeg reduce these
+ * while it decodes them, unless it has to turn them upright first.
+ */
+export const REDUCED: ReadonlySet<string> = new Set(["beach-and-tulips.jpg", "mountains-and-beach.jpg", "large.jpg",
+  "other-colors.jpg", "grey.jpg"]);

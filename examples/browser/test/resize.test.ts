@@ -4,6 +4,7 @@ import sharp from "sharp";
 import { decodeCenter } from "../../../lib/images/center-crop.js";
 import { halves } from "../../../test/support/landscapes.js";
 import { resize, type Side, type Strip } from "../src/resize.js";
+import { differenceOf } from "./pixel-difference.js";
 
 /** The strips of a picture, of an odd number of rows each. */
 async function* stripsOf(rgba: Uint8Array, width: number, height: number): AsyncGenerator<Strip> {
@@ -14,8 +15,8 @@ async function* stripsOf(rgba: Uint8Array, width: number, height: number): Async
 }
 
 describe("resize", () => {
-  for (const [width, height, toWidth, toHeight] of [[96, 64, 48, 32], [640, 480, 97, 73], [1601, 1203, 85, 64], [73, 73,
-    73, 73], [50, 40, 60, 48], [20, 15, 97, 73]] as const) {
+  for (const [width, height, toWidth, toHeight] of [[96, 64, 48, 32], [120, 90, 97, 73], [640, 480, 97, 73], [1601,
+    1203, 85, 64], [2000, 1500, 97, 73], [73, 73, 73, 73], [50, 40, 60, 48], [20, 15, 97, 73]] as const) {
     it(`sees in ${width} × ${height} pixels resized to ${toWidth} × ${toHeight} what Node sees`, async () => {
       const file = await (await halves("forest", "tulips", width, height)).png().toBuffer();
       const { pixels } = await decodeCenter(sharp, file, { imageSize: [toHeight, toWidth],
@@ -23,9 +24,12 @@ describe("resize", () => {
       const rgba = await sharp(file).ensureAlpha().raw().toBuffer();
       const whole = (from: number, to: number): Side => ({ from, to, start: 0, length: to });
       const found = await resize(stripsOf(rgba, width, height), whole(width, toWidth), whole(height, toHeight));
-      expect(found).to.have.length(pixels.length);
-      // libvips rounds to bytes in between.
-      expect(Math.max(...found.map((value, at) => Math.abs(value - pixels[at]!)))).to.be.at.most(2);
+      const { most, mean, bias } = differenceOf(found, pixels);
+      // The bytes are the same, but for positions and weights exactly between two that can be represented: which one
+      // libvips takes depends on how it sums. Of the pixels of these scenes, 1 % differ in two of the sizes.
+      expect(most).to.be.at.most(1);
+      expect(mean).to.be.at.most(0.03);
+      expect(Math.abs(bias)).to.be.at.most(0.02);
     });
   }
 
